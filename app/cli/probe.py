@@ -19,7 +19,9 @@ from app.clock import SystemClock
 from app.db.engine import create_writer_engine
 from app.db.types import format_instant
 from app.db.writer import Writer
+from app.errors import InvalidInputError
 from app.flows.probes.probe import TIMEOUT_S, Prober, ProbeResult
+from app.flows.probes.probes_on_demand import check_agent_name
 from app.livekit.twirp import LiveKitApi
 from app.logs import configure_logs
 from app.metrics import Metrics
@@ -65,6 +67,9 @@ def _probe_over_api(server: Server, project: str | None, agents: list[str], time
 
 def _probe_here(project: str | None, agents: list[str], timeout_s: float, *, dev: bool) -> list[ProbeResult]:
     settings = read_settings(development=dev)
+    problems = [problem for agent in agents for problem in check_agent_name(agent)]
+    if problems:
+        raise InvalidInputError("this agent cannot be probed", problems)
     wanted = project_named(settings, project)
     require_database(database_url(settings))
     configure_logs("console", quiet=True)

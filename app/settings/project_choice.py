@@ -14,5 +14,10 @@ def chosen_project(given: str | None, configured: Sequence[str], *, field: str =
         return configured[0]
     if given is not None and given in configured:
         return given
-    message = translatable("must be one of the configured projects: %(names)s", names=", ".join(configured))
-    return Problem(field, message, given, None if given is None else nearest(given, configured))
+    if not configured:
+        return Problem(field, translatable("cannot be chosen: none of your LiveKit projects is configured here"), given)
+    names = ", ".join(configured)
+    if given is None:
+        return Problem(field, translatable("is required, one of the configured projects: %(names)s", names=names))
+    message = translatable("must be one of the configured projects: %(names)s", names=names)
+    return Problem(field, message, given, nearest(given, configured))

@@ -9,6 +9,7 @@ from app.errors import InvalidInputError, Problem
 from app.settings import chosen_project, read_settings
 
 SEVERAL = "must be one of the configured projects: a, b"
+NONE = "cannot be chosen: none of your LiveKit projects is configured here"
 
 
 @pytest.mark.parametrize(
@@ -17,10 +18,11 @@ SEVERAL = "must be one of the configured projects: a, b"
         (None, ["a"], "a"),
         ("a", ["a", "b"], "a"),
         ("b", ["a", "b"], "b"),
-        (None, ["a", "b"], Problem("project", SEVERAL)),
+        (None, ["a", "b"], Problem("project", "is required, one of the configured projects: a, b")),
         ("A", ["a", "b"], Problem("project", SEVERAL, "A", "a")),
         ("", ["a", "b"], Problem("project", SEVERAL, "")),
-        (None, [], Problem("project", "must be one of the configured projects: ")),
+        (None, [], Problem("project", NONE)),
+        ("a", [], Problem("project", NONE, "a")),
     ],
 )
 def test_the_project_of_a_request(given: str | None, configured: list[str], chosen: str | Problem) -> None:

@@ -12,18 +12,19 @@ from sqlalchemy import Connection
 
 from app.audit import unknown_dispatches, unknown_events, was_any_sent
 from app.cli.framework.database import database_errors, database_url, reading
+from app.cli.framework.known_projects import settings_of_projects
 from app.cli.framework.terminal import note, plain, progress, say, say_json, show, table
 from app.clock import SystemClock, date_ids_by, process_name
 from app.db.database_clock import clock_of
 from app.db.engine import create_writer_engine
 from app.db.writer import Writer
-from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, SettingsError
+from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.flows.accept.accept import Acceptor
 from app.flows.arrival.withdraw import take_back
 from app.flows.context import Context
 from app.flows.listing.room_lists import RoomLists
 from app.flows.operations.operations import Operations, replayed_event
-from app.flows.operations.result import OperationResult
+from app.flows.operations.result import OperationResult, why_not_served
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.leaving import Withdrawal
@@ -41,18 +42,26 @@ _AT_ONCE = 8
 
 @dataclass(slots=True)
 class Result:
-    """What was done and what was refused, by id, with a text; what is left to the sweep of a running Usher."""
+    """What was done and what was refused, by id, with a text; what stays at LiveKit, or is left to a running Usher."""
 
     done: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     left_over: list[str] = field(default_factory=list)
     dry_run: bool = False
 
-    def add(self, done: Iterable[str], made: Mapping[str, str], refused: Mapping[str, str], would: str) -> None:
+    def add(
+        self,
+        done: Iterable[str],
+        made: Mapping[str, str],
+        refused: Mapping[str, str],
+        left_over: Mapping[str, str],
+        would: str,
+    ) -> None:
         """Add what became of a batch: `made` are the new dispatches by the old; `would` is the text of a dry run."""
         text = would if self.dry_run else "done"
         self.done |= {one: f"as dispatch {made[one]}" if one in made else text for one in done}
         self.refused |= refused
+        self.left_over += [f"{one} {what}" for one, what in left_over.items()]
 
 
 def require_choice(what: str, ids: Sequence[str] | None, *, is_filtered: bool) -> None:
@@ -63,17 +72,9 @@ def require_choice(what: str, ids: Sequence[str] | None, *, is_filtered: bool) -
         raise InvalidInputError("usage", [Problem(what, "give ids or select with options, not both")])
 
 
-def _settings() -> Settings:
-    """Return the settings, without LiveKit projects where those of LiveKit are not given: then none is known."""
-    try:
-        return read_settings()
-    except SettingsError:
-        return read_settings(without_livekit=True)
-
-
 def redrive_dispatches(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
     """Retry dispatches from the beginning; raises NotFoundError for unknown ids, before anything is done."""
-    settings = _settings()
+    settings = settings_of_projects()
     with reading(settings) as connection:
         _require_known("dispatch", unknown_dispatches(connection, ids))
         book = read_book(connection)
@@ -94,31 +95,34 @@ def cancel_dispatches(ids: Sequence[str], *, by: str, dry_run: bool, database_on
 
     `database_only` leaves LiveKit to the sweep of a running Usher; else LIVEKIT_* is needed once anything was sent.
     """
-    settings = read_settings(without_livekit=True)
+    settings = settings_of_projects()
     with reading(settings) as connection:
         _require_known("dispatch", unknown_dispatches(connection, ids))
         was_sent = was_any_sent(connection, ids)
         book = read_book(connection)
     if was_sent and not dry_run and not database_only:
         settings = read_settings()
-    return asyncio.run(_cancel(settings, ids, by, book, dry_run=dry_run))
+    return asyncio.run(_cancel(settings, ids, by, book, dry_run=dry_run, database_only=database_only))
 
 
-async def _cancel(settings: Settings, ids: Sequence[str], by: str, book: RuleBook, *, dry_run: bool) -> Result:
+async def _cancel(
+    settings: Settings, ids: Sequence[str], by: str, book: RuleBook, *, dry_run: bool, database_only: bool
+) -> Result:
     result = Result(dry_run=dry_run)
     async with _operating(settings, book) as (operations, withdrawals):
         await _in_batches(
             result, "cancelling", ids, lambda batch: operations.cancel(batch, by, dry_run=dry_run), "would be cancelled"
         )
-    if settings.projects:
-        result.left_over = await _take_back(settings, withdrawals)
-    elif withdrawals:
-        result.left_over = [f"{one.dispatch_id} stays at LiveKit until the sweep deletes it" for one in withdrawals]
+    possible = [one for one in withdrawals if why_not_served(one.project, settings) is None]
+    if database_only or not settings.projects:
+        result.left_over += [f"{one.dispatch_id} stays at LiveKit until the sweep deletes it" for one in possible]
+    else:
+        result.left_over += await _take_back(settings, possible)
     return result
 
 
 async def _take_back(settings: Settings, withdrawals: Sequence[Withdrawal]) -> list[str]:
-    """Delete dispatches at LiveKit; return a line for each that could not be deleted."""
+    """Delete dispatches of configured projects at LiveKit; return a line for each that could not be deleted."""
     gate = asyncio.Semaphore(_AT_ONCE)
     metrics = Metrics()
     lists = RoomLists(SystemClock())
@@ -129,14 +133,9 @@ async def _take_back(settings: Settings, withdrawals: Sequence[Withdrawal]) -> l
             stack.push_async_callback(client.close)
 
         async def one(withdrawal: Withdrawal) -> str | None:
-            client = clients.get(withdrawal.project)
-            if client is None:
-                return (
-                    f"{withdrawal.dispatch_id} stays at LiveKit: project {withdrawal.project!r} is not configured here"
-                )
             async with gate:
                 try:
-                    await take_back(client, lists, withdrawal)
+                    await take_back(clients[withdrawal.project], lists, withdrawal)
                 except LiveKitUnavailableError as error:
                     return f"{withdrawal.dispatch_id} stays at LiveKit until the sweep deletes it: {error}"
             return None
@@ -149,7 +148,7 @@ def replay_events(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
 
     Raises NotFoundError for an id that is none, before doing anything.
     """
-    settings = _settings()
+    settings = settings_of_projects()
     with reading(settings) as connection:
         _require_known("event", unknown_events(connection, ids))
         if dry_run:
@@ -227,7 +226,7 @@ async def _in_batches(
     with progress(title, len(ids)) as report:
         for start in range(0, len(ids), size):
             done = await operate(ids[start : start + size])
-            result.add(done.done, done.made, done.refused, would)
+            result.add(done.done, done.made, done.refused, done.left_over, would)
             report(min(start + size, len(ids)))
 
 

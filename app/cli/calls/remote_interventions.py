@@ -51,6 +51,7 @@ def _in_batches(server: Server, operation: str, would: str, ids: Sequence[str], 
         for start in range(0, len(ids), _BATCH):
             batch = ids[start : start + _BATCH]
             answer = server.send("POST", f"/dispatches/{operation}", {"ids": batch, "dry_run": dry_run})
-            result.add(answer["done"], answer.get("made", {}), answer["refused"], would)
+            made, left_over = answer.get("made", {}), answer.get("left_over", {})
+            result.add(answer["done"], made, answer["refused"], left_over, would)
             report(start + len(batch))
     return result

@@ -16,6 +16,9 @@ ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="name
 WhyOption = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="the reason, which the history shows")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="number of rows at most")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be done, do nothing")]
+FileProjectOption = Annotated[
+    str | None, typer.Option("--project", help="LiveKit project of the webhook in FILE (default: the only one)")
+]
 OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="file to write")]
 
 

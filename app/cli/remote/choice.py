@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 
 from app.cli.framework.terminal import note
-from app.errors import InvalidInputError, Problem
+from app.cli.remote.option_names import in_words_of
+from app.errors import InvalidInputError, Problem, SettingsError
 
 if TYPE_CHECKING:
     from app.cli.remote.server import Server
@@ -31,12 +32,17 @@ _given: ContextVar[tuple[str | None, str | None]] = ContextVar("_given", default
 
 
 def over_api(command: C) -> C:
-    """Give `--server` and `--token` to a command, which asks `chosen_server`."""
+    """Give `--server` and `--token` to a command, which asks `chosen_server`; errors name its options."""
 
     @functools.wraps(command)
     def run(*arguments: Any, server: str | None = None, token: str | None = None, **options: Any) -> Any:
         keep_choice(server, token)
-        return command(*arguments, **options)
+        try:
+            return command(*arguments, **options)
+        except SettingsError:
+            raise
+        except InvalidInputError as error:
+            raise in_words_of(command, error) from error
 
     own = inspect.signature(command, eval_str=True)
     added = [

@@ -12,7 +12,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from app.cli.framework.database import reading
-from app.cli.framework.options import JsonOption
+from app.cli.framework.known_projects import configured_projects, projects_over_api, settings_of_projects
+from app.cli.framework.options import FileProjectOption, JsonOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table
 from app.cli.remote import lookups as remote
 from app.cli.remote.choice import chosen_server, over_api
@@ -25,7 +26,7 @@ from app.livekit.participant.phone import use_phone_region
 from app.metrics import Metrics
 from app.rules.lookups.edit_lookup import StoredLookup, list_stored_lookups, read_stored_lookup
 from app.rules.lookups.lookup_book import Lookup
-from app.settings import process_environment, read_settings
+from app.settings import process_environment
 from app.webhook.event import Event
 from app.webhook.event_store import stored_event
 from app.webhook.lookup_answers import AnswerStatus
@@ -81,19 +82,20 @@ def try_(
         str,
         typer.Option("--event", metavar="FILE", help="a webhook body in JSON, - for standard input; or an event id"),
     ],
-    project: Annotated[str, typer.Option("--project", help="LiveKit project of the webhook in FILE")] = "default",
+    project: FileProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a lookup about an event from this machine, and show the answer; exit 1 if there is none."""
-    settings = read_settings(without_livekit=True)
+    settings = settings_of_projects()
     use_phone_region(settings.phone_region)
-    asked = event_in_file(event, project, settings)
     server = chosen_server()
     if server is not None:
+        asked = event_in_file(event, project, settings, lambda: projects_over_api(server))
         stored = remote.read_lookup(server, name)
         tested = remote.ask_lookup(server, name, asked or event)
     else:
         with reading(settings) as connection:
+            asked = event_in_file(event, project, settings, lambda: configured_projects(settings, connection))
             stored = read_stored_lookup(connection, name)
             asked = asked or stored_event(connection, event)
         if stored.usable is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from app.cli.framework.database import reading
-from app.cli.framework.options import JsonOption
+from app.cli.framework.known_projects import (
+    configured_projects,
+    project_of_file,
+    projects_over_api,
+    settings_of_projects,
+)
+from app.cli.framework.options import FileProjectOption, JsonOption
 from app.cli.framework.terminal import plain, say_json, show
 from app.cli.remote.calls import read_event
 from app.cli.remote.choice import chosen_server, over_api
@@ -30,7 +36,7 @@ from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import WRITABLE
 from app.rules.editing.stored_rules import read_rules
-from app.settings import Settings, read_settings
+from app.settings import Settings
 from app.strict_json import JsonError, parse_storable_json
 from app.webhook.event import Event
 from app.webhook.event_store import from_row, stored_event
@@ -48,24 +54,26 @@ def try_(
     file: Annotated[
         str | None, typer.Option("--file", metavar="FILE", help="read the rules from this file instead of the database")
     ] = None,
-    project: Annotated[str, typer.Option("--project", help="LiveKit project of the webhook in FILE")] = "default",
+    project: FileProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Test whether a rule serves an event, and show why not or the agent's metadata; exit 1 if it does not."""
-    settings = read_settings(without_livekit=True)
+    settings = settings_of_projects()
     use_phone_region(settings.phone_region)
-    tested = event_in_file(event, project, settings)
     server = chosen_server()
     if server is not None:
+        tested = event_in_file(event, project, settings, lambda: projects_over_api(server))
         tested = tested or from_row(asdict(read_event(server, event)))
         rules = list_rules(server).rules if file is None else _rules_in(file)
         draft, book = find_rule(rules, name), RuleBook.build(rules, 0)
     elif file is None:
         with reading(settings) as connection:
+            tested = event_in_file(event, project, settings, lambda: configured_projects(settings, connection))
             draft = find_rule(read_rules(connection), name)
             book = read_book(connection)
             tested = tested or stored_event(connection, event)
     else:
+        tested = event_in_file(event, project, settings, lambda: configured_projects(settings))
         rules = _rules_in(file)
         draft = find_rule(rules, name)
         book = RuleBook.build(rules, 0)
@@ -129,10 +137,19 @@ def _what(trial: Trial) -> str:
             return f"has the action {trial.goal!r} for"
 
 
-def event_in_file(source: str, project: str, settings: Settings) -> Event | None:
-    """Return the event in a file or standard input; None if `source` is not a file but may be the id of an event."""
+def event_in_file(
+    source: str, given: str | None, settings: Settings, known: Callable[[], Sequence[str]]
+) -> Event | None:
+    """Return the event in a file or standard input; None if `source` is not a file but may be the id of an event.
+
+    It is of the project that is `given`, which must be one of the `known`; see `project_of_file`.
+    """
     if source != "-" and not Path(source).exists() and not source.endswith((".json", ".txt")) and "/" not in source:
+        if given is not None:
+            message = "is for a webhook in a file: a stored event is of the project that sent it"
+            raise InvalidInputError("usage", [Problem("--project", message, given)])
         return None
+    project = project_of_file(given, known())
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
         body = parse_storable_json(raw.decode("utf-8-sig"))

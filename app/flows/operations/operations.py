@@ -92,7 +92,10 @@ class Operations:
         With `dry_run` the result says what would be done, and nothing is changed.
         """
         now = self._context.clock.now()
-        return await self._transactions.run(partial(cancel, ids=ids, by=by, now=now, dry_run=dry_run))
+        settings = self._context.settings
+        return await self._transactions.run(
+            partial(cancel, ids=ids, by=by, settings=settings, now=now, dry_run=dry_run)
+        )
 
     async def check_replay(self, event_id: str) -> Event:
         """Return the event that a replay would accept; raises `NotFoundError` or `ConflictError`."""
@@ -113,7 +116,14 @@ class Operations:
 
 
 def cancel(
-    connection: Connection, after: AfterCommit, ids: Collection[str], *, by: str, now: datetime, dry_run: bool = False
+    connection: Connection,
+    after: AfterCommit,
+    ids: Collection[str],
+    *,
+    by: str,
+    settings: Settings,
+    now: datetime,
+    dry_run: bool = False,
 ) -> OperationResult:
     """Give up dispatches that wait for their agent; refused: those whose agent has come, or that have ended."""
     result = OperationResult()
@@ -125,6 +135,11 @@ def cancel(
             )
             continue
         result.done.append(dispatch.id)
+        withdrawal = withdrawal_of(dispatch)
+        if withdrawal is not None and why_not_served(dispatch.project, settings) is not None:
+            result.left_over[dispatch.id] = translatable(
+                "stays at LiveKit: project %(project)s is not configured here", project=repr(dispatch.project)
+            )
         if dry_run:
             continue
         moves.append(
@@ -137,7 +152,7 @@ def cancel(
                 ended(now),
             )
         )
-        after.withdraw(withdrawal_of(dispatch))
+        after.withdraw(withdrawal)
     move(connection, after, moves, now)
     return result
 

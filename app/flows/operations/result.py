@@ -23,6 +23,8 @@ class OperationResult:
     """The new dispatches, by the id of the one that each replaces."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why nothing was done."""
+    left_over: dict[str, str] = field(default_factory=dict)
+    """What stays at LiveKit of a dispatch that was cancelled, since its project is not configured."""
 
 
 def why_not_served(project: str, settings: Settings) -> str | None:

@@ -24,6 +24,14 @@ WAIT_S: Final = 15.0
 """How long a probe waits for the agent unless the user says otherwise: somebody looks at the page meanwhile."""
 
 
+def check_agent_name(agent_name: str) -> list[Problem]:
+    """Return what is wrong with the name of an agent to probe."""
+    if not 1 <= len(agent_name) <= MAX_AGENT_NAME or agent_name != agent_name.strip():
+        message = translatable("must have 1 to %(most)s characters, without spaces around", most=MAX_AGENT_NAME)
+        return [Problem("agent_name", message, agent_name[:MAX_AGENT_NAME])]
+    return [] if is_storable(agent_name) else [Problem("agent_name", UNSTORABLE_MESSAGE)]
+
+
 class ProbesOnDemand:
     """Probes one agent for one user; refuses what would be too many."""
 
@@ -49,12 +57,7 @@ class ProbesOnDemand:
         Raises InvalidInputError for a name or a project that cannot be probed, TooManyRequestsError for too many.
         """
         chosen = chosen_project(project, self.projects)
-        problems = []
-        if not 1 <= len(agent_name) <= MAX_AGENT_NAME or agent_name != agent_name.strip():
-            message = translatable("must have 1 to %(most)s characters, without spaces around", most=MAX_AGENT_NAME)
-            problems.append(Problem("agent_name", message, agent_name[:MAX_AGENT_NAME]))
-        elif not is_storable(agent_name):
-            problems.append(Problem("agent_name", UNSTORABLE_MESSAGE))
+        problems = check_agent_name(agent_name)
         if isinstance(chosen, Problem):
             problems.append(chosen)
         if isinstance(chosen, Problem) or problems:

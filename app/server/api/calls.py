@@ -165,7 +165,7 @@ async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
     done = await request.context.orchestrator.operations.cancel(
         list(dict.fromkeys(request.body.ids)), request.user.name, dry_run=request.body.dry_run
     )
-    return {"done": done.done, "refused": done.refused}
+    return {"done": done.done, "refused": done.refused, "left_over": done.left_over}
 
 
 async def list_the_calls(request: ApiRequest) -> Page[CallHead] | Response:

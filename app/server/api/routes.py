@@ -170,7 +170,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              "Retry dispatches that failed, were not answered, or were cancelled", shapes.DispatchesRedriven,
              body=calls.DispatchesOrder, role=Role.EDITOR, problems=(404,), by_project=True),
     Endpoint("POST", f"{_V1}/dispatches/cancel", calls.cancel_the_dispatches,
-             "Cancel dispatches that wait for their agent", shapes.DispatchesChanged,
+             "Cancel dispatches that wait for their agent", shapes.DispatchesCancelled,
              body=calls.DispatchesOrder, role=Role.EDITOR, problems=(404,), by_project=True),
     Endpoint("GET", f"{_V1}/calls", calls.list_the_calls, "List calls", shapes.CallPage, query=calls.CallsQuery,
              streams=tuple(CONTENT_TYPES.values()),

@@ -18,6 +18,10 @@ class DispatchesChanged(BaseModel):
     refused: dict[str, str] = Field(description="by dispatch id, why nothing was done")
 
 
+class DispatchesCancelled(DispatchesChanged):
+    left_over: dict[str, str] = Field(description="by dispatch id, what stays at LiveKit of those that were cancelled")
+
+
 class DispatchesRedriven(DispatchesChanged):
     made: dict[str, str] = Field(description="by dispatch id, the new dispatch in its place")
 

@@ -90,6 +90,42 @@ def test_lookups_are_listed_and_tested(tmp_path: Path, sqlite_database: Database
     assert terminal.run("lookups", "test", "crm").code == 2
 
 
+def test_the_project_of_a_webhook_in_a_file_must_be_configured(
+    tmp_path: Path, sqlite_database: Database, crm: str
+) -> None:
+    # Given two projects, one lookup and a rule of one project
+    terminal = Shell(tmp_path, {"DATABASE_URL": sqlite_database.text})
+    secret = "secret" * 6
+    projects = [{"name": one, "url": "ws://127.0.0.1:9", "api_key": one, "api_secret": secret} for one in ("a", "b")]
+    several = {"USHER_PROJECTS_FILE": terminal.write("projects.yaml", json.dumps({"projects": projects}))}
+    sqlite_database.execute("INSERT INTO lookups (name, pattern, url) VALUES ('crm', '{}', :url)", url=f"{crm}/fail")
+    sqlite_database.execute(
+        """INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('of b', '{"project": ["b"]}', 'greeter')"""
+    )
+    file = terminal.write("join.json", json.dumps(JOIN))
+    commands = (["lookups", "test", "crm", "--event", file], ["rules", "test", "of b", "--event", file])
+    for command in commands:
+        # When none is named, or one that is none, then the command says which there are
+        refused = terminal.run(*command, **several)
+        assert refused.code == 2
+        assert "--project: is required, one of the configured projects: a, b" in refused.err
+        unknown = terminal.run(*command, "--project", "B", **several)
+        assert "--project: must be one of the configured projects: a, b. Did you mean 'b'?" in unknown.err
+        # And a stored event has its own
+        stored = terminal.run(*command[:3], "--event", "no-file", "--project", "b", **several)
+        assert "--project: is for a webhook in a file" in stored.err
+        # And where only the database is known, the projects are those that a server has swept
+        assert "--project" not in terminal.run(*command, "--project", "x").err
+        sqlite_database.execute(
+            "INSERT INTO heartbeats (component, replica, beat_at, detail) "
+            "VALUES ('sweep:a', 'x', '2026-01-01 00:00:00.000000+00:00', '{}')"
+        )
+        assert "must be one of the configured projects: a" in terminal.run(*command, "--project", "x").err
+        sqlite_database.execute("DELETE FROM heartbeats")
+    assert terminal.run(*commands[1], "--project", "b", **several).code == 0
+    assert terminal.run(*commands[1], "--project", "a", **several).code == 1
+
+
 def test_a_rule_is_tested_with_an_answer_given_by_hand(tmp_path: Path, sqlite_database: Database) -> None:
     # Given a rule that reads the answer of a lookup, which nobody can be asked for
     terminal = Shell(tmp_path, {"DATABASE_URL": sqlite_database.text})

@@ -256,7 +256,7 @@ def test_agents_and_calls_are_changed_over_the_api(remote: Remote) -> None:
     probed = remote.run("probe", "ghost", "--timeout", "0.5", "--json")
     assert (probed.code, [one["agent_name"] for one in json.loads(probed.out)]) == (1, ["ghost"])
     assert "did not join" in remote.run("probe", "ghost", "--timeout", "0.5").out
-    assert "timeout_s" in remote.run("probe", "ghost", "--timeout", "600").err
+    assert "--timeout" in remote.run("probe", "ghost", "--timeout", "600").err
     # And a name that nothing knows is said to be one, and forgotten
     [known] = {rule["agent_name"] for rule in remote.json("rules", "list") if rule["name"] == "no worker"}
     mistyped = remote.run("probe", f"{known}x", "--timeout", "0.5")
@@ -341,6 +341,27 @@ def test_wrong_uses_are_refused_in_plain_words(remote: Remote) -> None:
         answer = remote.terminal.run(*words, stdin="rules: []", **environment)
         assert answer.code == 2, words
         assert part in " ".join(answer.err.split()), (words, answer.err)
+
+
+def test_errors_of_requests_name_options_and_arguments(remote: Remote) -> None:
+    join = remote.terminal.write("join.json", json.dumps({"event": "room_started", "room": {"name": "x", "sid": "RM"}}))
+    for words, part in (
+        (["calls", "list", "--project", "x", "--since", "1900-01-01T00:00"], "--since: must be between the years"),
+        (["explain", ""], "REF: string should have at least 1 character"),
+        (["dispatches", "cancel", "a b"], "DISPATCH: string should match pattern"),
+        (["users", "add", "", "--role", "viewer"], "NAME: string should have"),
+        (["users", "add", "bob", "--role", "viewer", "--project", "x"], "--project: 'x' is none of"),
+        (["users", "token", "maria", "--name", ""], "--name: string should have"),
+        (["users", "token", "maria", "--expires", "9999d"], "--expires: input should be less than or equal to 3650"),
+        (["probe", "ghost", "--project", "x"], "--project: must be one of the configured projects: default"),
+        (["probe", "ghost", "--timeout", "500"], "--timeout: input should be less than or equal to 30"),
+        (["agents", "pause", "ghost", "--substitute", "ghost"], "--substitute: must be another agent"),
+        (["people", "export", ""], "PERSON: string should have"),
+        (["lookups", "test", "crm", "--event", join, "--project", "x"], "--project: must be one of the configured"),
+    ):
+        answer = remote.terminal.run(*words)
+        assert (answer.code, part in " ".join(answer.err.split())) == (2, True), (words, answer.err)
+        assert not re.search(r"\b(body|query):", answer.err), answer.err
 
 
 def test_the_options_stand_before_or_after_the_command(remote: Remote) -> None:

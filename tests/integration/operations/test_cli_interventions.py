@@ -110,6 +110,23 @@ def test_what_was_sent_is_not_cancelled_blindly(
     assert _counts(database) == {"failed": 115, "cancelled": 115}
 
 
+def test_what_was_sent_in_a_removed_project_stays_at_livekit_as_the_dry_run_says(
+    database: Database, rows: list[dict[str, Any]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given settings with another project than the one of these dispatches, of which the first alone was sent
+    for name, value in (("URL", "ws://127.0.0.1:9"), ("API_KEY", "key"), ("API_SECRET", "secret" * 6)):
+        monkeypatch.setenv(f"LIVEKIT_{name}", value)
+    database.execute("UPDATE dispatches SET project = 'gone'")
+    sent, waiting = rows[0]["id"], rows[2]["id"]
+    line = f"{sent} stays at LiveKit: project 'gone' is not configured here"
+    # When it is tried and done, then both name what stays, and none leaves it to a sweep that will never come
+    tried = _run(cancel, capsys, ids=[sent, waiting], dry_run=True)
+    assert (list(tried["done"]), tried["left_over"]) == ([sent, waiting], [line])
+    assert _run(cancel, capsys, ids=[sent], database_only=True)["left_over"] == [line]
+    database.execute("UPDATE dispatches SET status = 'pending'")
+    assert _run(cancel, capsys, ids=[sent, waiting])["left_over"] == [line]
+
+
 def test_events_are_replayed_except_those_of_agents_and_of_ends(
     database: Database, rows: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,7 +40,7 @@ async def test_a_request_without_a_project_is_refused_where_there_are_several(
     answer = await api.post(f"/api/v1/{path}", json=order)
     assert answer.status_code == 422, answer.text
     assert [(one["path"], one["message"]) for one in answer.json()["errors"]] == [
-        ("project", "must be one of the configured projects: a, b")
+        ("project", "is required, one of the configured projects: a, b")
     ]
     assert await of_projects.read("SELECT * FROM probes") == []
     named = await api.post(f"/api/v1/{path}", json={**order, "project": "b"})
@@ -59,7 +59,7 @@ async def test_each_button_that_probes_names_a_project(of_projects: Running) -> 
             assert '<select name="project" aria-label="LiveKit project of the probe">' in page, path
         refused = await post(client, "/console/account", "/console/probe", probe="greeter")
         assert refused.status_code == 422
-        assert "must be one of the configured projects: a, b" in refused.text
+        assert "is required, one of the configured projects: a, b" in refused.text
         assert '<select name="project"' in refused.text
         named = await post(client, "/console/account", "/console/probe", probe="greeter", project="b")
         assert named.status_code == 200

@@ -61,6 +61,27 @@ async def test_acts_in_a_removed_project_are_refused_until_it_is_configured_agai
     assert await running.read("SELECT * FROM events") == before
 
 
+async def test_a_cancel_and_its_dry_run_name_what_stays_at_livekit(running: Running) -> None:
+    # Given a dispatch that was sent in a project that is not configured any more, and two that LiveKit does not have
+    # or that can be deleted there
+    api = await with_rule(running)
+    for name in ("sent", "unsent", "here"):
+        await running.join(name, name)
+    change(running, "UPDATE dispatches SET status = 'pending', attempts = 0, livekit_dispatch_id = NULL")
+    change(running, "UPDATE dispatches SET status = 'dispatched', attempts = 1, livekit_dispatch_id = 'AD_1' "
+           "WHERE room_name IN ('sent', 'here')")  # fmt: skip
+    change(running, "UPDATE dispatches SET project = 'gone' WHERE room_name IN ('sent', 'unsent')")
+    made = await ids_of(running)
+    order = {"ids": list(made.values())}
+    # When the cancel is tried, and carried out
+    would = (await api.post("/api/v1/dispatches/cancel", json={**order, "dry_run": True})).json()
+    done = (await api.post("/api/v1/dispatches/cancel", json=order)).json()
+    # Then both say what stays
+    assert would == done
+    assert sorted(done["done"]) == sorted(made.values())
+    assert done["left_over"] == {made["sent"]: "stays at LiveKit: project 'gone' is not configured here"}
+
+
 async def test_the_sweep_of_a_removed_project_is_not_listed(running: Running) -> None:
     for project in ("default", "gone"):
         change(

@@ -1,0 +1,66 @@
+"""Errors about the fields of a request, named by the options and arguments of the command that was typed."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, get_args
+
+from typer.models import ArgumentInfo, OptionInfo
+
+from app.errors import InvalidInputError, Problem
+
+_OF_REQUESTS: Final = ("body", "query")
+_FIELD: Final = re.compile(r"([a-z_]+)(?:\[\d+\])?")
+_PARAMETERS: Final[Mapping[str, str]] = {
+    "agent_name": "agent",
+    "days": "expires",
+    "expires_at": "expires",
+    "hours": "since",
+    "of": "reference",
+    "projects": "project",
+    "substitute_agent_name": "substitute",
+    "timeout_s": "timeout",
+    "to_version": "version",
+    "until_at": "until",
+}
+"""Parameters of commands by the fields that they become, where the two have different names."""
+
+
+def in_words_of(command: Callable[..., Any], error: InvalidInputError) -> InvalidInputError:
+    """Return the error with the options of a command in place of fields; arguments only where it names a request."""
+    is_of_request = error.what in _OF_REQUESTS
+    options, arguments = _names(command)
+    known = {**arguments, **options} if is_of_request else options
+    problems = [_renamed(problem, known) for problem in error.problems]
+    return InvalidInputError("usage" if is_of_request else error.what, problems)
+
+
+def _renamed(problem: Problem, known: Mapping[str, str]) -> Problem:
+    field = _FIELD.fullmatch(problem.path)
+    if field is None:
+        return problem
+    name = known.get(field[1]) or known.get(_PARAMETERS.get(field[1], ""))
+    return problem if name is None else replace(problem, path=name)
+
+
+def _names(command: Callable[..., Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the options of a command, and its arguments, each as typed and by the name of its parameter."""
+    options: dict[str, str] = {}
+    arguments: dict[str, str] = {}
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        key = name.removesuffix("_")
+        for info in get_args(parameter.annotation)[1:]:
+            match info:
+                case OptionInfo():
+                    declared = (info.default, *(info.param_decls or ()))
+                    flags = [one for one in declared if isinstance(one, str) and one.startswith("--")]
+                    flag = flags[0] if flags else f"--{key.replace('_', '-')}"
+                    options |= dict.fromkeys((key, flag.removeprefix("--").replace("-", "_")), flag)
+                case ArgumentInfo():
+                    arguments[key] = (info.metavar or name.upper()).strip("[].")
+                case _:
+                    pass
+    return options, arguments
