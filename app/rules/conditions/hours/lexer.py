@@ -73,7 +73,7 @@ _WORDS: Final = {
 _TOKEN: Final = re.compile(
     r"""
     (?P<space>\s+)
-    | (?P<always>24/7(?![0-9]))
+    | (?P<always>(?<!-)(?<!-\s)24/7(?![0-9]))  # after a dash a day or a week, and a step: Dec 1-24/7
     | (?P<time>(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?![0-9]))
     | (?P<number>[0-9]+)
     | (?P<word>[^\W\d_]+)

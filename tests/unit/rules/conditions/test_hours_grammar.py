@@ -27,6 +27,8 @@ from app.rules.conditions.hours.parser import parse
         ("2026/3", "2026/3"),
         ("week 2-52/2,week 53 Mo", "week 02-52/2,53 Mo"),
         ("Jan 1-31/8 10:00-11:00", "Jan 01-31/8 10:00-11:00"),
+        ("Dec 1-24/7 10:00-11:00; Dec 1 - 24/7 12:00-13:00", "Dec 01-24/7 10:00-11:00; Dec 01-24/7 12:00-13:00"),
+        ("week 1-24/7 Mo", "week 01-24/7 Mo"),
         ("Mar Su[-1] -1 day-May 1", "Mar Su[-1] -1 day-May 01"),
         ("Apr-Oct Su[2] 14:00-18:00", "Apr-Oct Su[2] 14:00-18:00"),
         ("Mo[1-2,-1] +3 days", "Mo[1,2,-1] +3 days"),
