@@ -77,6 +77,10 @@ def gettext(message: str, /, **values: Any) -> str:
     return found % _isolated(values) if values else found
 
 
+_CONTROLS: Final = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
+"""What turns the writing direction of the text after it: a name with one would reorder the sentence around it."""
+
+
 def _translated(value: Any) -> Any:
     return value.translated() if isinstance(value, TranslatableText) else value
 
@@ -89,6 +93,7 @@ def _isolated(values: Mapping[str, Any]) -> Mapping[str, Any]:
     values = {name: _translated(value) for name, value in values.items()}
     if not _is_page.get():
         return values
+    values = {name: one.translate(_CONTROLS) if isinstance(one, str) else one for name, one in values.items()}
     is_mirrored = _current.get().direction == "rtl"
     return {name: f"\u2068{one}\u2069" if is_mirrored or _is_rtl(one) else one for name, one in values.items()}
 

@@ -68,6 +68,9 @@ def window(hours: float) -> str:
     return gettext("Last %(days)s days", days=f"{hours / 24:g}")
 
 
+_DIRECTION_ESCAPES: Final = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
 def document(value: Any) -> str:
     """Return JSON, or text that holds JSON, indented for reading; other text as it is."""
     if isinstance(value, str):
@@ -78,8 +81,15 @@ def document(value: Any) -> str:
     return indented(value)
 
 
-def indented(value: Any, indent: int = 0) -> str:
-    """Return JSON for reading and editing: short values stay on one line, except objects that contain objects."""
+def indented(value: Any) -> str:
+    """Return JSON for reading and editing: short values stay on one line, except objects that contain objects.
+
+    What turns the writing direction is escaped, so that no value reorders what follows it.
+    """
+    return _indented(value, 0).translate(_DIRECTION_ESCAPES)
+
+
+def _indented(value: Any, indent: int) -> str:
     short = json.dumps(value, ensure_ascii=False, default=str)
     flat = not isinstance(value, dict) or (
         indent > 0 and not any(isinstance(one, dict | list) for one in value.values())
@@ -89,10 +99,11 @@ def indented(value: Any, indent: int = 0) -> str:
     inner = " " * (indent + 2)
     if isinstance(value, dict):
         lines = [
-            f"{inner}{json.dumps(name, ensure_ascii=False)}: {indented(one, indent + 2)}" for name, one in value.items()
+            f"{inner}{json.dumps(name, ensure_ascii=False)}: {_indented(one, indent + 2)}"
+            for name, one in value.items()
         ]
         return "{\n" + ",\n".join(lines) + "\n" + " " * indent + "}"
-    return "[\n" + ",\n".join(inner + indented(one, indent + 2) for one in value) + "\n" + " " * indent + "]"
+    return "[\n" + ",\n".join(inner + _indented(one, indent + 2) for one in value) + "\n" + " " * indent + "]"
 
 
 def with_code(text: str) -> Markup:

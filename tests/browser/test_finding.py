@@ -9,8 +9,10 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+from sqlalchemy import insert
 
 from app.accounts.roles import Role
+from app.db.tables import agents
 from app.livekit.vocabulary import ParticipantKind
 from tests.browser.conftest import log_in
 from tests.harness.stage import Stage
@@ -151,10 +153,23 @@ def test_the_list_says_whether_it_is_live_and_never_stops_silently(page: Page, s
     # When Usher does not answer, the figures turn grey after twenty seconds
     page.route("**/console/calls/part**", lambda route: route.fulfill(status=503))
     expect(sign).to_have_attribute("data-state", "stale")
-    expect(sign).to_contain_text("not updated")
+    expect(sign).to_contain_text("not updated: Usher answers with an error")
     expect(page.locator("#calls")).to_have_class("card flush stale")
     page.unroute("**/console/calls/part**")
     expect(sign).to_have_attribute("data-state", "live")
+    page.route("**/console/calls/part**", lambda route: route.abort())
+    expect(sign).to_contain_text("not updated: Usher does not answer")
+
+
+def test_the_queue_renews_itself(page: Page, stage: Stage) -> None:
+    stage.write(lambda connection: connection.execute(insert(agents).values(agent_name="busy", max_calls=0)))
+    stage.add_rules({"name": "busy", "pattern": {"room": {"name": ["queue"]}}, "agent_name": "busy"})
+    page.goto(f"{stage.url}/console/queue")
+    expect(page.get_by_text("No caller waits for a place")).to_be_visible()
+    stage.join("queue", "waits")
+    expect(page.get_by_role("link", name="waits", exact=True)).to_be_visible()
+    stage.do(lambda: stage.simulator.leave("queue", "waits"))
+    expect(page.get_by_text("No caller waits for a place")).to_be_visible()
 
 
 def test_a_filtered_list_is_kept_as_a_view_renamed_and_deleted(page: Page, stage: Stage) -> None:

@@ -69,7 +69,7 @@ function refresh(element) {
   const sign = document.querySelector(`[data-live="${element.id}"]`);
   const button = sign?.querySelector("[data-live-pause]");
   const pause = keptPause(element);
-  let paused = Boolean(button) && pause.read(), updated = Date.now(), shown = null, timer = 0;
+  let paused = Boolean(button) && pause.read(), updated = Date.now(), shown = null, fails = false, timer = 0;
 
   const held = () => {
     const selection = getSelection();
@@ -87,7 +87,7 @@ function refresh(element) {
     const state = paused || why ? "paused" : age > STALE_MS ? "stale" : "live";
     element.classList.toggle("stale", state === "stale");
     if (!sign) return;
-    const text = paused ? texts.paused : why || (state === "stale" ? texts.stale : texts.live);
+    const text = paused ? texts.paused : why || (state === "live" ? texts.live : fails ? texts.failing : texts.stale);
     sign.hidden = false;
     sign.dataset.state = state;
     const place = sign.querySelector("[data-live-text]");
@@ -97,13 +97,13 @@ function refresh(element) {
     button.setAttribute("aria-pressed", String(paused));
   };
   const put = (part) => {
-    updated = Date.now();
     const whole = "whole" in element.dataset;
     if (whole) {
       const page = new DOMParser().parseFromString(part, "text/html");
       part = page.getElementById(element.id)?.innerHTML;
       if (part === undefined) return;
     }
+    updated = Date.now();
     if (part === shown) return;
     shown = part;
     const active = document.activeElement;
@@ -122,8 +122,9 @@ function refresh(element) {
     if (!paused && !held() && !document.hidden) {
       try {
         const part = await fetchPart(element.dataset.refresh, { signal: AbortSignal.timeout(ANSWER_MS) });
+        fails = part === null;
         if (part !== null && !paused && !held()) put(part);
-      } catch { /* the sign says since when */ }
+      } catch { fails = false; /* the sign says since when */ }
     }
     show();
     timer = setTimeout(again, every);

@@ -1,10 +1,12 @@
-"""Factors and time windows as pages show them."""
+"""Factors, time windows and documents as pages show them."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from app.server.formatting import NOTHING, times, window
+from app.server.formatting import NOTHING, document, times, window
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,11 @@ def test_factors(factor: float | None, text: str) -> None:
 )
 def test_windows(hours: float, text: str) -> None:
     assert window(hours) == text
+
+
+def test_a_document_shows_what_turns_the_writing_direction_and_stays_the_same_document() -> None:
+    value = {"identity": "\u202eana\u2069", "name": ["שלום"]}
+    shown = document(value)
+    assert "\\u202eana\\u2069" in shown
+    assert "שלום" in shown
+    assert json.loads(shown) == value

@@ -105,3 +105,10 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 def test_without_files_there_is_english(tmp_path: Path) -> None:
     assert list(read_languages(tmp_path).values()) == [ENGLISH]
+
+
+def test_no_name_turns_the_sentence_around_it() -> None:
+    name = "\u202eroom\u2069"
+    assert gettext("room %(room)s was opened", room=name) == f"room {name} was opened"
+    with use_language(ENGLISH):
+        assert gettext("room %(room)s was opened", room=name) == "room \ufffdroom\ufffd was opened"
