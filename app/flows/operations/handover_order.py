@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from app.agents.agent_limits import substitute_of
 from app.audit import timeline
 from app.clock import new_id
 from app.db.rule_columns import COLUMN
@@ -155,17 +156,18 @@ def _too_long(previous: Mapping[str, Any], most: int) -> Problem:
 
 
 def _refuse_shortage(connection: Connection, first: Dispatch, order: HandoverOrder, now: datetime) -> None:
-    """Raise ConflictError if the next agent has no place for the call.
+    """Raise ConflictError if the next agent, or the substitute that is asked in its place, has no place for the call.
 
     The one who hands it over can choose another at once, while the first agent still has the caller.
     """
     limits = read_limits(connection)
-    if order.agent_name not in limits.agents:
+    asked = substitute_of(order.agent_name, limits.agents, now) or order.agent_name
+    if asked not in limits.agents:
         return
     places = read_places(connection, limits, (), now)
-    shortage = places.shortage_of_agent(first.project, order.agent_name)
+    shortage = places.shortage_of_agent(first.project, asked)
     if shortage in {Shortage.OUT_OF_SERVICE, Shortage.AGENT_FULL}:
-        raise ConflictError(places.describe_agent(first.project, order.agent_name, shortage))
+        raise ConflictError(places.describe_agent(first.project, asked, shortage))
 
 
 def read_handover(connection: Connection, dispatch_id: str) -> Handover:

@@ -326,6 +326,27 @@ async def test_a_hand_over_to_an_agent_without_a_place_is_refused(database: Data
 
 
 @in_virtual_time
+async def test_a_hand_over_to_an_agent_out_of_service_asks_its_substitute(database: Database) -> None:
+    async with World(database) as world:
+        agent(world, "expert", out_of_service_until=later(world, 600), substitute_agent_name="colleague")
+        agent(world, "colleague", max_calls=1)
+        world.rule()
+        for name in ("greeter", "colleague"):
+            world.simulator.add_worker(name)
+        for room in ("one", "two"):
+            world.simulator.join(room, f"caller-{room}")
+        await world.until(lambda: len(world.dispatches(status="joined")) == 2)
+        first, second = world.dispatches()
+        operations = world.usher.orchestrator.operations
+        order = await operations.hand_over(HandoverOrder(first["id"], "expert"), "maria")
+        following = await world.until_status("joined", id=order.following.id)
+        assert (following["agent_name"], following["asked_agent_name"]) == ("expert", "colleague")
+        assert world.dispatch(id=first["id"])["reason"] == "colleague has the call"
+        with pytest.raises(ConflictError, match="colleague has 1 of 1 calls"):
+            await operations.hand_over(HandoverOrder(second["id"], "expert"), "maria")
+
+
+@in_virtual_time
 async def test_a_call_that_is_handed_over_needs_no_second_place_of_its_rule(database: Database) -> None:
     async with World(database) as world:
         world.rule(max_calls=1)
