@@ -188,7 +188,8 @@ class _Observer:
             if dispatch.agent_sid == sid:
                 self._agent_left(dispatch, event)
             elif self._callers.get(dispatch.id) == 0 and self._served(dispatch, sid, event):
-                if dispatch.status in WAITING and dispatch.may_be_at_livekit:
+                is_queued = dispatch.queued_at is not None  # one who only reconnects keeps the place in the queue
+                if dispatch.status in WAITING and (dispatch.may_be_at_livekit or is_queued):
                     self._after.left_alone.append(dispatch)
                     continue
                 change, withdrawal = after_callers_gone(dispatch, self._now, self._now)

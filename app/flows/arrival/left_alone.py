@@ -1,4 +1,4 @@
-"""Gives up dispatches whose callers left while the agent was on its way, unless they only reloaded the page."""
+"""Gives up dispatches whose callers left while they waited, in a queue too, unless they only reloaded the page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _TIMER_SLACK = timedelta(seconds=0.1)
 
 
 class LeftAlone:
-    """Waits `RELOAD_S` in memory; if the process ends before, the check at the answer deadline gives them up."""
+    """Waits `RELOAD_S` in memory; if the process ends before, the next check gives them up.
+
+    That is the one at the answer deadline; of dispatches in a queue the sweep's, or the one before their call.
+    """
 
     def __init__(self, context: Context, transactions: Transactions) -> None:
         self._context = context

@@ -91,7 +91,7 @@ async def test_a_caller_who_leaves_the_queue_is_cancelled(sqlite_database: Datab
         world.simulator.join("room", "ana")
         await world.wait(3)
         world.simulator.leave("room", "ana")
-        await world.until_status("cancelled", within=1)
+        await world.until_status("cancelled", within=2)
         assert world.simulator.ledger.dispatches == []
 
 
