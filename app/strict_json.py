@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -58,8 +59,9 @@ def _decode(decoder: json.JSONDecoder, text: str | bytes) -> Any:
         raise JsonError(translatable("nested too deeply")) from error
     except JsonError:
         raise
-    except ValueError as error:  # an integer of more digits than Python reads
-        raise JsonError(str(error)) from error
+    except ValueError as error:  # of an integer: Python says how programs raise its limit
+        most = sys.get_int_max_str_digits()
+        raise JsonError(translatable("a whole number has more than %(most)s digits", most=most)) from error
 
 
 def parse_storable_json(text: str | bytes) -> Any:
