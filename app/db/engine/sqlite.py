@@ -210,12 +210,21 @@ def _create_privately(engine: Engine, url: URL) -> None:
 
 def _configure(connection: sqlite3.Connection, busy_timeout_ms: int, cache_kib: int) -> sqlite3.Cursor:
     connection.isolation_level = None  # `_begin_by` opens the transactions, not the driver
+    connection.text_factory = _text
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute(f"PRAGMA cache_size = -{cache_kib}")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     return cursor
+
+
+def _text(stored: bytes) -> str:
+    """Return a text, with U+FFFD for bytes that are not UTF-8: by default the driver then fails the whole query.
+
+    A script in Latin-1 writes such a rule, and SQLite checks nothing.
+    """
+    return stored.decode("utf-8", "replace")
 
 
 def _begin_by(engine: Engine, statement: str) -> None:

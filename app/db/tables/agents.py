@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, cas
 
 from app.db.columns.column_types import Json, Timestamp
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
-from app.db.columns.written_types import EPOCH, WrittenTimestamp
+from app.db.columns.written_types import EPOCH, WrittenText, WrittenTimestamp
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.db.tables.base import Serial, current_instant, metadata, partial_index
 
@@ -25,7 +25,7 @@ agents = Table(
     Column("substitute_agent_name", Text),  # asked in its place meanwhile; NULL: the fallbacks of the rule are
     Column("note", Text, nullable=False, server_default=""),
     Column("updated_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
-    Column("updated_by", Text),  # user, or `sql`
+    Column("updated_by", WrittenText),  # user, or `sql`
     CheckConstraint(f"length(agent_name) BETWEEN 1 AND {MAX_AGENT_NAME}", name="agent_name"),
     CheckConstraint(f"max_calls BETWEEN 0 AND {MAX_CALLS}", name="max_calls"),
     CheckConstraint(f"starts_per_second BETWEEN 1 AND {MAX_STARTS_PER_SECOND}", name="starts_per_second"),
@@ -55,7 +55,7 @@ agent_changes = Table(
     Column("before", Json),  # the row as an object; NULL for an insert
     Column("after", Json),  # likewise; NULL for a delete
     Column("changed_at", Timestamp, nullable=False, server_default=current_instant()),
-    Column("changed_by", Text, nullable=False),
+    Column("changed_by", WrittenText, nullable=False),
     Column("change_set", Text),  # as in rule_changes
     Column("why", Text),
     CheckConstraint("change IN ('insert', 'update', 'delete')", name="change"),

@@ -41,7 +41,7 @@ notifications = Table(
     Column("timezone", WrittenText, nullable=False, server_default="UTC"),
     Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
-    Column("updated_by", Text),
+    Column("updated_by", WrittenText),
 )
 
 # Programs that get signed webhooks.
@@ -57,7 +57,7 @@ webhook_subscriptions = Table(
     Column("failing_since", WrittenTimestamp(EPOCH)),  # the first failure since the latest success
     Column("paused_at", WrittenTimestamp(EPOCH)),  # after it has failed for long; a person resumes it
     Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
-    Column("updated_by", Text),
+    Column("updated_by", WrittenText),
     UniqueConstraint("name"),
 )
 

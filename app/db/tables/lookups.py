@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Tabl
 
 from app.db.columns.column_types import Json, Timestamp
 from app.db.columns.lookup_columns import MAX_CACHE_S, MAX_TIMEOUT_MS
-from app.db.columns.written_types import EPOCH, WrittenTimestamp
+from app.db.columns.written_types import EPOCH, WrittenText, WrittenTimestamp
 from app.db.tables.base import Serial, current_instant, flag, metadata
 
 # One row per lookup. Triggers write lookup_changes, updated_at and updated_by for every edit, by SQL or otherwise.
@@ -24,7 +24,7 @@ lookups = Table(
     Column("on_error", Json),  # what stands for the answer if none comes
     Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
-    Column("updated_by", Text),  # user, or `sql`
+    Column("updated_by", WrittenText),  # user, or `sql`
     UniqueConstraint("name"),
     CheckConstraint("length(name) BETWEEN 1 AND 200", name="name"),
     CheckConstraint(f"timeout_ms BETWEEN 1 AND {MAX_TIMEOUT_MS}", name="timeout_ms"),
@@ -42,7 +42,7 @@ lookup_changes = Table(
     Column("before", Json),  # the lookup as an object; NULL for an insert
     Column("after", Json),  # likewise; NULL for a delete
     Column("changed_at", Timestamp, nullable=False, server_default=current_instant()),
-    Column("changed_by", Text, nullable=False),
+    Column("changed_by", WrittenText, nullable=False),
     Column("change_set", Text),  # as in rule_changes
     Column("why", Text),
     CheckConstraint("change IN ('insert', 'update', 'delete')", name="change"),

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from app.db.column_definition import ColumnKind, RuleColumn
 from app.db.columns.action_columns import ACTION_CHECKS
 from app.db.columns.column_types import Json, Quantity, Timestamp, one_of
-from app.db.columns.written_types import EPOCH, InstantText, WrittenTimestamp
+from app.db.columns.written_types import EPOCH, InstantText, WrittenText, WrittenTimestamp
 from app.db.rule_columns import OBJECTIVE_CHECK, RULE_COLUMNS
 from app.db.tables.base import Serial, current_instant, flag, metadata, partial_index
 
@@ -54,7 +54,7 @@ routing_rules = Table(
     *map(_rule_column, RULE_COLUMNS),
     Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
-    Column("updated_by", Text),  # user, or `sql`
+    Column("updated_by", WrittenText),  # user, or `sql`
     UniqueConstraint("name"),
     *(CheckConstraint(column.check, name=column.name) for column in RULE_COLUMNS if column.check),
     *(one_of(column.name, column.choices, column.name) for column in RULE_COLUMNS if column.choices),
@@ -74,7 +74,7 @@ rule_changes = Table(
     Column("before", Json),  # the rule as an object; NULL for an insert
     Column("after", Json),  # likewise; NULL for a delete
     Column("changed_at", Timestamp, nullable=False, server_default=current_instant()),
-    Column("changed_by", Text, nullable=False),
+    Column("changed_by", WrittenText, nullable=False),
     # The same of all changes that were made together; on SQLite each change by plain SQL has its own. NULL: recorded by
     # an Usher that wrote none.
     Column("change_set", Text),

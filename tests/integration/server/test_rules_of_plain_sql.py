@@ -110,3 +110,50 @@ async def test_a_rule_whose_pattern_holds_no_number_of_json_is_named_as_unusable
     async with running.client(await running.token()) as client:
         answer: httpx2.Response = await client.get("/readyz")
         assert "infinite pattern" in answer.text
+
+
+LATIN_1 = "CAST(x'45737061f161' AS TEXT)"  # "España" with a byte that is not UTF-8
+INSERT = "INSERT INTO routing_rules (name, pattern, agent_name"
+OTHER_BYTES = (
+    *(
+        f"{INSERT}, {column}) VALUES ('{column}', '{PATTERN}', 'a', {value})"
+        for column, value in (
+            ("description", LATIN_1),
+            ("deployment", LATIN_1),
+            ("rollout_key", LATIN_1),
+            ("active_hours", LATIN_1),
+            ("metadata", "CAST(x'22f122' AS TEXT)"),
+            ("updated_by", LATIN_1),
+            ("updated_by, description", "x'f1', 'a BLOB'"),
+        )
+    ),
+    f"{INSERT}) VALUES ({LATIN_1}, '{PATTERN}', {LATIN_1})",
+    f"{INSERT}) VALUES ('pattern', CAST(x'7b2261223a5b22f1225d7d' AS TEXT), 'a')",
+    f"INSERT INTO agents (agent_name, note) VALUES ('noted', {LATIN_1})",
+    "INSERT INTO agents (agent_name, updated_by) VALUES ('edited', x'f1')",
+    f"INSERT INTO lookups (name, pattern, url) VALUES ('text', '{PATTERN}', {LATIN_1})",
+    f"INSERT INTO lookups (name, pattern, url, updated_by) VALUES ('bytes', '{PATTERN}', 'https://x.test/', x'f1')",
+    "UPDATE routing_rules SET priority = 200, updated_by = x'f1' WHERE name = 'good'",
+)
+
+
+async def test_bytes_that_are_not_utf8_cost_no_list_and_no_caller(sqlite_database: Database) -> None:
+    sqlite_database.execute("INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('good', '{}', 'a')")
+    with sqlite_database.writer_engine().begin() as connection:
+        for statement in OTHER_BYTES:
+            connection.exec_driver_sql(statement)
+    async with running_service(sqlite_database) as running, running.client(await running.token()) as client:
+        await running.join("ana", "hall")
+        assert [row["rule_name"] for row in await running.read("SELECT rule_name FROM dispatches")] == ["good"]
+        for path in ("rules", "rules/history", "rules/export", "agents", "agents/history", "lookups", "health"):
+            answer = await client.get(f"/api/v1/{path}")
+            assert answer.status_code == 200, (path, answer.text)
+        listed = {one["name"]: one for one in (await client.get("/api/v1/rules")).json()["items"]}
+        assert listed["Espa\ufffda"]["agent_name"] == listed["description"]["description"] == "Espa\ufffda"
+        changes = (await client.get("/api/v1/rules/history")).json()["items"]
+        assert changes[0]["changed_by"] == "\ufffd"
+        await running.add_user("eva", Role.ADMIN)
+        async with running.client() as browser:
+            await log_in(browser, "eva")
+            for page in ("rules", "rules/1", "history", "agents", "agents/noted", "lookups"):
+                assert (await browser.get(f"/console/{page}")).status_code == 200, page
