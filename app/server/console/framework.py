@@ -203,7 +203,7 @@ async def _serve(console: Console, path: str, handler: Handler, role: Role | Non
             form = await _read_form(request)
             require_storable_form(form)
             request = replace(request, form=form)
-            console.cookies.require_csrf(request.cookie, request.field(CSRF_FIELD))
+            console.cookies.require_csrf(request.cookie, request.field(CSRF_FIELD), of_users=role is not None)
         response = await _authorized(request, handler, role)
     except UsherError as error:
         _record_refusal(request, path, error)

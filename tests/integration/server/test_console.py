@@ -102,6 +102,18 @@ async def test_a_form_without_the_csrf_token_of_the_session_is_refused(
     assert await running.read("SELECT * FROM routing_rules") == []
 
 
+async def test_a_form_of_a_browser_that_has_logged_out_in_another_tab_says_so(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
+    form = await editor.get("/console/rules/new")
+    await post(editor, "/console/account", "/console/logout")
+    assert (await editor.get("/console/login")).status_code == 200
+    refused = await editor.post("/console/rules/new", data={**RULE, "csrf": csrf_of(form)})
+    assert refused.status_code == 403
+    assert "You are logged out, perhaps by another tab; nothing was saved." in refused.text
+    assert await running.read("SELECT * FROM routing_rules") == []
+
+
 async def test_a_form_of_a_browser_without_our_cookie_is_refused_before_it_is_read(running: Running) -> None:
     form = {"name": "x" * 20_000, "csrf": "0" * 64}
     async with running.client() as client:

@@ -121,9 +121,19 @@ class Cookies:
         """Return the CSRF token of the forms of a browser with this session cookie."""
         return hmac.new(self._key, f"csrf:{value}".encode(), hashlib.sha256).hexdigest()
 
-    def require_csrf(self, value: str, given: str) -> None:
-        """Raise FormRefusedError unless `given` is the CSRF token that belongs to the session cookie."""
+    def require_csrf(self, value: str, given: str, *, of_users: bool = False) -> None:
+        """Raise FormRefusedError unless `given` is the CSRF token that belongs to the session cookie.
+
+        `of_users`: only users who are logged in are shown this form, so its browser has logged out since.
+        """
         if not value or not hmac.compare_digest(self.csrf(value).encode(), given.encode()):
+            if of_users and self.is_anonymous(value):
+                raise FormRefusedError(
+                    translatable(
+                        "you are logged out, perhaps by another tab; nothing was saved. "
+                        "Go back to copy what you typed, then log in"
+                    )
+                )
             raise FormRefusedError(
                 translatable("this form has expired or was not sent by the console; reload the page and try again")
             )
