@@ -41,6 +41,9 @@ def over_api(command: C) -> C:
             return command(*arguments, **options)
         except SettingsError:
             raise
+        except UnicodeEncodeError as error:
+            message = f"holds bytes that are not UTF-8: {error.object[:100]!a}"
+            raise InvalidInputError("usage", [Problem("arguments", message)]) from error
         except InvalidInputError as error:
             raise in_words_of(command, error) from error
 

@@ -16,6 +16,7 @@ _OF_REQUESTS: Final = ("body", "query")
 _FIELD: Final = re.compile(r"([a-z_]+)(?:\[\d+\])?")
 _PARAMETERS: Final[Mapping[str, str]] = {
     "agent_name": "agent",
+    "before_version": "before",
     "days": "expires",
     "expires_at": "expires",
     "hours": "since",

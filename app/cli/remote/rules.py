@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from app.cli.remote.server import ANY_VERSION, Server, path_of, read_as
 from app.errors import NotFoundError, Problem, did_you_mean
 from app.rules.columns import WRITABLE
-from app.rules.editing.file_tables import FILE_TABLES
+from app.rules.editing.file_tables import FILE_TABLES, RULES
 from app.rules.editing.history import RuleChange
 from app.rules.editing.rule_set import ExpectedVersions
 from app.rules.editing.rules_file import RulesFile
@@ -64,11 +64,8 @@ def latest_change(server: Server, rule_id: int) -> RuleChange | None:
 
 
 def history(server: Server, name: str | None, limit: int, before: int | None) -> list[RuleChange]:
-    """Return the latest changes of all rules, or of the one that has a name; NotFoundError if there is none."""
-    if name is None:
-        return server.history("/rules/history", RuleChange, limit, before)
-    rule_id = find_rule(server, name)["id"]
-    return server.history(path_of("rules", str(rule_id), "history"), RuleChange, limit, before)
+    """Return the latest changes of all rules, or of those that have or had a name; NotFoundError if there is none."""
+    return server.history("/rules/history", RuleChange, limit, before, {"name": name})
 
 
 def change_rule(server: Server, name: str, columns: Mapping[str, Any], why: str | None) -> dict[str, Any]:
@@ -89,8 +86,11 @@ def apply_rules(
     server: Server, wanted: RulesFile, *, delete: bool, dry_run: bool, expected: ExpectedVersions, why: str | None
 ) -> dict[str, Any]:
     """Apply a rules file, and return the document of what changes."""
-    order: dict[str, Any] = {"rules": wanted.rules, "delete": delete, "dry_run": dry_run}
-    order |= {key: rows for key, rows in wanted.tables.items() if rows is not None}
+    order: dict[str, Any] = {"delete": delete, "dry_run": dry_run}
+    for table in FILE_TABLES:
+        rows = wanted.rules if table is RULES else wanted.tables[table.key]
+        if rows is not None:
+            order[table.key] = [table.without_defaults(row) for row in rows]  # a fifth of the bytes
     if not dry_run:
         versions = {
             "expected_version": expected.rules,
@@ -120,7 +120,11 @@ def simulate(
     server: Server, rules: Sequence[Mapping[str, Any]], *, delete: bool, begin: datetime, now: datetime
 ) -> Simulation:
     """Return what a draft would have changed since `begin`."""
-    order = {"rules": rules, "delete": delete, "hours": (now - begin).total_seconds() / 3600}
+    order = {
+        "rules": list(map(RULES.without_defaults, rules)),
+        "delete": delete,
+        "hours": (now - begin).total_seconds() / 3600,
+    }
     answer = server.send("POST", "/simulate", order)
     groups = [{**_GROUP_DEFAULTS, **group} for group in answer["groups"]]
     return read_as(Simulation, {**answer, "groups": groups})

@@ -76,12 +76,19 @@ class Server:
             if cursor is None:
                 return
 
-    def history(self, path: str, kind: type[T], limit: int, before_version: int | None = None) -> list[T]:
+    def history(
+        self,
+        path: str,
+        kind: type[T],
+        limit: int,
+        before_version: int | None = None,
+        parameters: Parameters | None = None,
+    ) -> list[T]:
         """Return the latest changes, at most `limit`, those before a version."""
         found: list[T] = []
         while len(found) < limit:
             asked = {"limit": min(limit - len(found), _LARGEST_PAGE), "before_version": before_version}
-            page = self.get(path, asked)
+            page = self.get(path, {**(parameters or {}), **asked})
             found += [read_as(kind, item) for item in page["items"]]
             before_version = page["next_before_version"]
             if before_version is None:

@@ -44,6 +44,10 @@ class HistoryQuery(Model):
     before_version: int | None = Field(None, ge=0, le=2**53, description="only changes before this version")
 
 
+class RulesHistoryQuery(HistoryQuery):
+    name: Text | None = Field(None, description="only changes of the rules that have or had this name")
+
+
 async def list_rules(request: ApiRequest) -> dict[str, Any]:
     after = None
     if request.query.cursor is not None:
@@ -111,7 +115,9 @@ async def try_a_rule(request: ApiRequest) -> dict[str, Any]:
 async def rules_history(request: ApiRequest) -> dict[str, Any]:
     limit = request.query.limit
     found = await request.context.read(
-        lambda connection: history(connection, limit=limit + 1, before_version=request.query.before_version)
+        lambda connection: history(
+            connection, request.query.name, limit=limit + 1, before_version=request.query.before_version
+        )
     )
     return _history(found, limit)
 

@@ -364,6 +364,30 @@ def test_errors_of_requests_name_options_and_arguments(remote: Remote) -> None:
         assert not re.search(r"\b(body|query):", answer.err), answer.err
 
 
+def test_the_history_of_a_deleted_rule_is_found_by_its_name(remote: Remote) -> None:
+    remote.site.database.execute("INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('short', '{}', 'a')")
+    remote.site.database.execute("DELETE FROM routing_rules WHERE name = 'short'")
+    found = remote.json("rules", "history", "short")
+    assert [one["change"] for one in found] == ["delete", "insert"]
+    assert found == remote.here.json("rules", "history", "short")
+    for terminal in (remote.terminal, remote.here):
+        answer = terminal.run("rules", "history", "shirt")
+        assert (answer.code, "no rule is or was named 'shirt'" in answer.err) == (1, True), answer.err
+
+
+def test_a_draft_of_some_thousand_rules_is_tried(remote: Remote) -> None:
+    rules = [{"name": f"rule {one}", "pattern": {"room": {"name": [f"room {one}"]}}, "agent_name": "a"}
+             for one in range(9_000)]  # fmt: skip
+    file = remote.terminal.write("many.json", json.dumps({"rules": rules}))
+    assert remote.json("simulate", file)["changes"] == 0
+    assert "9000 created" in remote.run("rules", "apply", "--dry-run", file).out
+
+
+def test_arguments_that_are_no_utf8_are_refused(remote: Remote) -> None:
+    answer = remote.run("calls", "list", "--metadata", "name=\udcff")
+    assert (answer.code, "not UTF-8" in answer.err) == (2, True), answer.err
+
+
 def test_the_options_stand_before_or_after_the_command(remote: Remote) -> None:
     given = ("--server", remote.site.url, "--token", remote.terminal.environment["USHER_TOKEN"])
     nothing = {"USHER_URL": "", "USHER_TOKEN": ""}
