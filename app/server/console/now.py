@@ -13,7 +13,6 @@ from starlette.routing import BaseRoute
 
 from app.audit import (
     CallFilter,
-    CallHead,
     CallOutcome,
     CallState,
     Objective,
@@ -64,7 +63,7 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
             "waiting": longest_waiting(connection, _WAITING_LISTED),
             "waiting_count": count_waiting_calls(connection),
             "queued_count": sum(one.length for one in queue_lengths(connection, now)),
-            "trouble": _trouble(connection, now - timedelta(hours=1)),
+            **_trouble(connection, now - timedelta(hours=1)),
             **_banners(connection, now),
             "setup_advice": setup_advice(connection, context.book(connection), url),
             "latest": list_calls(connection, CallFilter(), limit=_LISTED).items,
@@ -98,11 +97,12 @@ def _urgency(objective: Objective) -> tuple[bool, float]:
     return not objective.is_burning, -max(burn_rates, default=0.0)
 
 
-def _trouble(connection: Connection, since: datetime) -> list[CallHead]:
-    found: list[CallHead] = []
-    for state in _TROUBLE:
-        found += list_calls(connection, CallFilter(states={state}, since=since), limit=_LISTED).items
-    for outcome in (CallOutcome.FALLBACK, CallOutcome.LEFT_EARLY):
-        found += list_calls(connection, CallFilter(outcome=outcome, since=since), limit=_LISTED).items
-    found = list({call.event_id: call for call in found}.values())
-    return sorted(found, key=lambda call: call.joined_at, reverse=True)[: 2 * _LISTED]
+def _trouble(connection: Connection, since: datetime) -> dict[str, Any]:
+    """Return the calls that went wrong, the latest first, and whether there are more of them."""
+    filters = [CallFilter(states={state}, since=since) for state in _TROUBLE]
+    filters += [CallFilter(outcome=outcome, since=since) for outcome in (CallOutcome.FALLBACK, CallOutcome.LEFT_EARLY)]
+    pages = [list_calls(connection, one, limit=_LISTED) for one in filters]
+    calls = {call.event_id: call for page in pages for call in page.items}
+    found = sorted(calls.values(), key=lambda call: call.joined_at, reverse=True)
+    is_cut = len(found) > 2 * _LISTED or any(page.next_cursor is not None for page in pages)
+    return {"trouble": found[: 2 * _LISTED], "trouble_is_cut": is_cut}

@@ -9,6 +9,7 @@ from html import unescape
 from typing import Any
 
 import httpx2
+from sqlalchemy import Connection
 
 from app.accounts.roles import Role
 from tests.integration.audit.audit_rows import dispatch_row, event_row, store
@@ -95,3 +96,19 @@ async def test_without_calls_no_tile_says_that_agents_joined(running: Running) -
     assert tiles["Via fallback"] == ("0", "no calls")
     assert {aside for title, (_, aside) in tiles.items() if title != "Waiting now"} == {"no calls"}
     assert "Every agent joined" not in page
+
+
+async def test_what_went_wrong_says_whether_there_is_more(running: Running) -> None:
+    def fail(connection: Connection, count: int) -> None:
+        joined = datetime.now(UTC) - timedelta(minutes=5)
+        names = [{"participant_sid": f"PA_{count}_{number}", "outcome": "no_match"} for number in range(count)]
+        store(connection, event_rows=[event_row(joined, **each) for each in names])
+
+    await running.add_user("vera", Role.VIEWER)
+    async with running.client() as client:
+        await log_in(client, "vera")
+        more = "Only the latest calls of the hour are listed."
+        await running.write(lambda connection: fail(connection, 8))
+        assert more not in (await client.get("/console/")).text
+        await running.write(lambda connection: fail(connection, 1))
+        assert more in (await client.get("/console/")).text
