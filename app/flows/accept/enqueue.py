@@ -41,6 +41,8 @@ class DecidedEvent:
     dispatches: list[str] = field(default_factory=list)
     actions: list[str] = field(default_factory=list)
     served_by: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+    """Dispatches to which those that serve the caller are being handed over: theirs is the caller, too."""
     lookups: tuple[Lookup, ...] = ()
     """Those to be answered before anything is decided."""
 
@@ -74,9 +76,11 @@ def enqueue(
             from_token.append(one.dispatch.id)
         elif one.start is Start.AFTER_RETURN:
             after.rooms_to_check.add((one.dispatch.project, one.dispatch.room_name))
+    handed_to = {one.id: one.handed_to for one in serving.values() if one.handed_to is not None}
     for each in decided:
         if each.plan.intents and not each.dispatches:
             each.outcome = EventOutcome.SERVED
+        each.beside += [handed_to[one] for one in each.served_by if one in handed_to]
     insert_callers(connection, [row for each in decided for row in _caller_rows(each)])
     act_on_unserved(connection, after, [one.dispatch for one in new if one.start is Start.FAILED], now)
     redeem(connection, from_token, now)
@@ -169,5 +173,5 @@ def _caller_rows(decided: DecidedEvent) -> list[dict[str, Any]]:
             "participant_identity": event.participant_identity,
             "left_at": None,
         }
-        for dispatch_id in (*decided.dispatches, *decided.served_by)
+        for dispatch_id in (*decided.dispatches, *decided.served_by, *decided.beside)
     ]

@@ -117,6 +117,34 @@ async def test_an_agent_that_is_lost_in_the_middle_leaves_the_call_to_the_next(d
         assert following["intent_key"] == first["intent_key"]
 
 
+@pytest.mark.parametrize("lost", ["node", "connection"])
+@pytest.mark.parametrize("scope", ["room", "participant"])
+@in_virtual_time
+async def test_a_caller_who_is_back_while_the_first_agent_is_lost_goes_on_to_the_next(
+    sqlite_database: Database, scope: str, lost: str
+) -> None:
+    async with World(sqlite_database, sweep=10) as world:
+        world.rule(scope=scope, recover="lost", max_attempts=2)
+        world.simulator.add_worker("greeter")
+        world.simulator.add_worker("expert", Behaviour(join_after=3))
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        await world.wait(5)
+        order = await hand_over(world, first["id"], timeout_s=10)
+        await world.wait(1)
+        if lost == "node":
+            world.simulator.lose_node("room", agents_rejoin=False)
+        else:
+            world.simulator.join("room", "ana")
+            await world.wait(0.5)
+            leave(world, first["agent_identity"], DisconnectReason.AGENT_ERROR)
+        await world.until_status("joined", within=40, id=order.following.id)
+        await world.wait(60)
+        following = world.dispatch(id=order.following.id)
+        served = [one.identity for one in world.simulator.agents("room") if not one.ghost]
+        assert (served, following["status"]) == ([following["agent_identity"]], "joined")
+
+
 @pytest.mark.parametrize("comes", [True, False])
 @in_virtual_time
 async def test_an_agent_hands_over_by_its_attributes_as_it_leaves(database: Database, comes: bool) -> None:
