@@ -245,7 +245,7 @@ async def test_drafts_are_read_and_tried_outside_of_the_service(
 
 @pytest.mark.parametrize(
     ("path", "most"),
-    [("simulate", 2**20), ("rules/test", 2**19), ("rules/check", 2**19), ("rules", 2**19), ("rules/apply", 2**23)],
+    [("simulate", 2**23), ("rules/test", 2**19), ("rules/check", 2**19), ("rules", 2**19), ("rules/apply", 2**23)],
 )
 async def test_bodies_are_bounded_by_what_they_are_for(running: Running, path: str, most: int) -> None:
     token = await running.token(Role.ADMIN)
