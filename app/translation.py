@@ -77,8 +77,13 @@ def gettext(message: str, /, **values: Any) -> str:
     return found % _isolated(values) if values else found
 
 
-_CONTROLS: Final = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
+_OVERRIDES: Final = range(0x202A, 0x202F)
+_ISOLATES: Final = "\u2066\u2067\u2068"
+_END_OF_ISOLATE: Final = "\u2069"
+DIRECTION_CONTROLS: Final = (*_OVERRIDES, *map(ord, _ISOLATES), ord(_END_OF_ISOLATE))
 """What turns the writing direction of the text after it: a name with one would reorder the sentence around it."""
+_WITHOUT_OVERRIDES: Final = dict.fromkeys(_OVERRIDES, "\N{REPLACEMENT CHARACTER}")
+_WITHOUT_CONTROLS: Final = dict.fromkeys(DIRECTION_CONTROLS, "\N{REPLACEMENT CHARACTER}")
 
 
 def _translated(value: Any) -> Any:
@@ -93,9 +98,19 @@ def _isolated(values: Mapping[str, Any]) -> Mapping[str, Any]:
     values = {name: _translated(value) for name, value in values.items()}
     if not _is_page.get():
         return values
-    values = {name: one.translate(_CONTROLS) if isinstance(one, str) else one for name, one in values.items()}
+    values = {name: _turning_nothing(one) if isinstance(one, str) else one for name, one in values.items()}
     is_mirrored = _current.get().direction == "rtl"
     return {name: f"\u2068{one}\u2069" if is_mirrored or _is_rtl(one) else one for name, one in values.items()}
+
+
+def _turning_nothing(text: str) -> str:
+    """Return a text in which no control turns what follows it. Isolates that end stay: a sentence within has them."""
+    depth = 0
+    for one in text:
+        depth += (one in _ISOLATES) - (one == _END_OF_ISOLATE)
+        if depth < 0:
+            break
+    return text.translate(_WITHOUT_CONTROLS if depth else _WITHOUT_OVERRIDES)
 
 
 def _is_rtl(value: Any) -> bool:

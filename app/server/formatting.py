@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from app.audit import duration_text, interval_text, reason_text
 from app.db.types import format_instant
-from app.translation import current_language, gettext, number_text
+from app.translation import DIRECTION_CONTROLS, current_language, gettext, number_text
 
 NOTHING: Final = "\u2013"
 """An en dash, where there is no figure."""
@@ -68,7 +68,7 @@ def window(hours: float) -> str:
     return gettext("Last %(days)s days", days=f"{hours / 24:g}")
 
 
-_DIRECTION_ESCAPES: Final = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_DIRECTION_ESCAPES: Final = {code: f"\\u{code:04x}" for code in DIRECTION_CONTROLS}
 
 
 def document(value: Any) -> str:

@@ -12,7 +12,7 @@ from app.audit import duration_text
 from app.server.formatting import count, moment, share, times
 from app.server.translations.catalogues import read_languages
 from app.server.translations.choice import choose_language
-from app.translation import ENGLISH, Language, gettext, ngettext, pgettext, use_language
+from app.translation import ENGLISH, Language, gettext, ngettext, pgettext, translatable, use_language
 
 HEAD = """msgid ""
 msgstr ""
@@ -112,3 +112,13 @@ def test_no_name_turns_the_sentence_around_it() -> None:
     assert gettext("room %(room)s was opened", room=name) == f"room {name} was opened"
     with use_language(ENGLISH):
         assert gettext("room %(room)s was opened", room=name) == "room \ufffdroom\ufffd was opened"
+
+
+def test_a_name_in_a_sentence_within_a_sentence_stays_isolated() -> None:
+    inner = translatable("%(agent)s left", agent="\u05d0\u05d1")
+    with use_language(ENGLISH):
+        isolated = "\u2068\u05d0\u05d1\u2069"
+        assert gettext("failed: %(why)s", why=inner) == f"failed: \u2068{isolated} left\u2069"
+        assert gettext("failed: %(why)s", why=gettext(inner)) == f"failed: \u2068{isolated} left\u2069"
+        assert gettext("failed: %(why)s", why="\u2067\u202eroom\u2069") == "failed: \u2067\ufffdroom\u2069"
+        assert gettext("failed: %(why)s", why="room\u2069\u2068") == "failed: room\ufffd\ufffd"
