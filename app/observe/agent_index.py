@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.livekit.client import SeenDispatch, SeenParticipant
 
-JOINED_AT_PRECISION_S = 1.0
+_JOINED_AT_PRECISION_S = 1.0
 """Servers that do not say `joined_at_ms` say when a participant joined in whole seconds."""
 
 
@@ -90,5 +90,5 @@ def _is_default(agent: SeenParticipant, entry: SeenDispatch) -> bool:
 def _latest_before(agent: SeenParticipant, named: Sequence[SeenDispatch]) -> SeenDispatch:
     """Return the last dispatch made before the agent joined: the one that joins last puts the others out."""
     in_order = sorted(named, key=lambda entry: entry.created_at)
-    before = [entry for entry in in_order if entry.created_at <= agent.joined_at + JOINED_AT_PRECISION_S]
+    before = [entry for entry in in_order if entry.created_at <= agent.joined_at + _JOINED_AT_PRECISION_S]
     return (before or in_order)[-1]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from app.accounts.roles import require_known_projects
 from app.audit import sweep_heartbeats
 from app.cli.framework.terminal import note
-from app.cli.remote.server import Server
 from app.errors import InvalidInputError, Problem, SettingsError
 from app.settings import Settings, chosen_project, read_settings
+
+if TYPE_CHECKING:
+    from app.cli.remote.server import Server
 
 
 def require_known(connection: Connection, projects: Collection[str] | None, also: Collection[str] | None = ()) -> None:
@@ -21,11 +24,8 @@ def require_known(connection: Connection, projects: Collection[str] | None, also
     """
     if not projects:
         return
-    try:
-        known = {project.name for project in read_settings().projects}
-    except SettingsError:  # such as without LIVEKIT_API_KEY, which this command does not need
-        known = set()
-    known |= {one.project for one in sweep_heartbeats(connection)} | set(also or ())
+    known = {*configured_projects(settings_of_projects()), *(also or ())}
+    known |= {one.project for one in sweep_heartbeats(connection)}
     if known:
         require_known_projects(projects, known)
     else:
@@ -34,7 +34,7 @@ def require_known(connection: Connection, projects: Collection[str] | None, also
 
 
 def settings_of_projects() -> Settings:
-    """Return the settings, without LiveKit projects where those of LiveKit cannot be read: then none is known."""
+    """Return the settings, without projects where those of LiveKit cannot be read, as without LIVEKIT_API_KEY."""
     try:
         return read_settings()
     except SettingsError:

@@ -56,6 +56,7 @@ def _names(command: Callable[..., Any]) -> tuple[dict[str, str], dict[str, str]]
         for info in get_args(parameter.annotation)[1:]:
             match info:
                 case OptionInfo():
+                    # In an annotation, typer keeps the first name that was declared as the default.
                     declared = (info.default, *(info.param_decls or ()))
                     flags = [one for one in declared if isinstance(one, str) and one.startswith("--")]
                     flag = flags[0] if flags else f"--{key.replace('_', '-')}"

@@ -41,8 +41,6 @@ class DecidedEvent:
     dispatches: list[str] = field(default_factory=list)
     actions: list[str] = field(default_factory=list)
     served_by: list[str] = field(default_factory=list)
-    beside: list[str] = field(default_factory=list)
-    """Dispatches to which those that serve the caller are being handed over: theirs is the caller, too."""
     lookups: tuple[Lookup, ...] = ()
     """Those to be answered before anything is decided."""
 
@@ -80,8 +78,7 @@ def enqueue(
     for each in decided:
         if each.plan.intents and not each.dispatches:
             each.outcome = EventOutcome.SERVED
-        each.beside += [handed_to[one] for one in each.served_by if one in handed_to]
-    insert_callers(connection, [row for each in decided for row in _caller_rows(each)])
+    insert_callers(connection, [row for each in decided for row in _caller_rows(each, handed_to)])
     act_on_unserved(connection, after, [one.dispatch for one in new if one.start is Start.FAILED], now)
     redeem(connection, from_token, now)
 
@@ -161,10 +158,12 @@ class _Slots:
         return free > 0
 
 
-def _caller_rows(decided: DecidedEvent) -> list[dict[str, Any]]:
+def _caller_rows(decided: DecidedEvent, handed_to: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the rows of an event's caller; `handed_to`: the dispatch to which one is being handed over, by its id."""
     event = decided.event
     if event.type in LEAVINGS or not event.participant_sid:
         return []
+    following = [handed_to[one] for one in decided.served_by if one in handed_to]
     return [
         {
             "dispatch_id": dispatch_id,
@@ -173,5 +172,5 @@ def _caller_rows(decided: DecidedEvent) -> list[dict[str, Any]]:
             "participant_identity": event.participant_identity,
             "left_at": None,
         }
-        for dispatch_id in (*decided.dispatches, *decided.served_by, *decided.beside)
+        for dispatch_id in (*decided.dispatches, *decided.served_by, *following)
     ]

@@ -73,17 +73,17 @@ async def show_call(request: PageRequest) -> Response:
         found, beside, refusals = await request.context.read(load)
     except NotFoundError as error:
         return request.page("call_missing.html", status=404, active="calls", reference=reference, message=str(error))
-    details = _details(found, refusals)
+    why_unserved = why_not_served(found.timeline.call.project, request.context.flow_context.settings)
+    # A hand-over may name agents of any project.
+    details = _details(found, refusals, may_hand_over=projects is None and why_unserved is None)
     base = request.context.flow_context.settings.public_url or str(request.http.base_url).rstrip("/")
     address = f"{base}/console/calls/{details['reference']}"
     details |= {
         "beside": beside,
+        "why_unserved": why_unserved,
         "address": address,
         "markdown": call_markdown(found.timeline, details["summary"], address),
     }
-    details["why_unserved"] = why_not_served(found.timeline.call.project, request.context.flow_context.settings)
-    if projects is not None or details["why_unserved"]:  # a hand-over may name agents of any project
-        details["can_hand_over"] = []
     agents = await request.context.read(known_agents) if details["can_hand_over"] else []
     queued = [one.id for one in details["dispatches"] if one.queued_at is not None]
     now = request.context.now
@@ -107,11 +107,12 @@ def _shown(request: PageRequest, details: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _details(found: Explanation, refusals: Mapping[str, str]) -> dict[str, Any]:
+def _details(found: Explanation, refusals: Mapping[str, str], *, may_hand_over: bool) -> dict[str, Any]:
     timeline = found.timeline
     matched, near, others = _ranked(found.rules)
     redrivable = [r.dispatch.id for r in timeline.dispatches if r.dispatch.status in REDRIVABLE]
     can_redrive = [one for one in redrivable if one not in refusals]
+    may_be_handed = [r.dispatch for r in timeline.dispatches if may_hand_over and _can_be_handed_over(r.dispatch)]
     is_over = timeline.call.left_at is not None or _ROOM_CLOSED in refusals.values()
     return {
         "found": found,
@@ -127,7 +128,7 @@ def _details(found: Explanation, refusals: Mapping[str, str]) -> dict[str, Any]:
         "why_not_redrive": refusals[redrivable[-1]] if redrivable and not can_redrive else "",
         "is_over": is_over,
         "can_replay": not is_over and found.event.body is not None,
-        "can_hand_over": [r.dispatch for r in timeline.dispatches if _can_be_handed_over(r.dispatch)],
+        "can_hand_over": may_be_handed,
         "can_cancel": [r.dispatch.id for r in timeline.dispatches if r.dispatch.status in WAITING],
         "hint": _hint(found, timeline, can_redrive=bool(can_redrive)),
         "reference": timeline.call.event_id,

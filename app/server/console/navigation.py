@@ -22,11 +22,10 @@ NAVIGATION: Final = (
 
 _BY_PROJECT: Final = frozenset({"calls", "incidents", "simulate", "trends"})
 """Parts of the navigation that keep to the projects which a user is restricted to."""
-
-
 _PAGES_BY_PROJECT: Final = tuple(f"/console/{name}" for name in (*sorted(_BY_PROJECT), "queue", "views", "account"))
 _PAGES_OF_EDITORS: Final = ("/console/rules/new", "/console/new-lookup")
 _PAGES_OF_ADMINS: Final = ("/console/notifications", "/console/users", "/console/logins", "/console/reads")
+"""What the routes of pages require, by the beginnings of their addresses; all other pages are for viewers."""
 
 _LISTS: Final = (
     ("usher rules list", "/console/rules", "Rules"),
