@@ -19,7 +19,7 @@ from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import agent_seen, not_ours
 from app.lifecycle.departure import unseen_departure
 from app.lifecycle.doubt import room_unlisted
-from app.lifecycle.leaving import after_callers_gone, room_over, withdrawal_of_stray
+from app.lifecycle.leaving import after_callers_gone, may_be_reloading, room_over, withdrawal_of_stray
 from app.lifecycle.next_agent import agent_left
 from app.lifecycle.transition import move, replace
 from app.logs import get_logger
@@ -41,6 +41,7 @@ from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import last_left
 from app.outbox.move import Move
 from app.outbox.people import people_around
+from app.outbox.states import WAITING
 from app.translation import recorded
 
 _log = get_logger(__name__)
@@ -162,8 +163,11 @@ class _Writing:
                     )
                     self._add(change, replacement)
                 case CallersGone(dispatch):
-                    gone_at = left_at.get(dispatch.id, self._now)
-                    end, withdrawal = after_callers_gone(dispatch, gone_at, self._now)
+                    gone_at = left_at.get(dispatch.id)
+                    if dispatch.status in WAITING and gone_at is not None and may_be_reloading(gone_at, self._now):
+                        self._after.left_alone.append(dispatch)
+                        continue
+                    end, withdrawal = after_callers_gone(dispatch, gone_at or self._now, self._now)
                     self._after.withdraw(withdrawal)
                     self._add(end)
                 case AgentLost(dispatch):

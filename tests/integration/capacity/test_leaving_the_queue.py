@@ -78,3 +78,16 @@ async def test_who_left_as_usher_died_does_not_wait_for_ever(sqlite_database: Da
         await world.add_replica()
         await world.until(lambda: world.dispatch(room_name="room-1")["cause"] == "caller_left", within=20)
         assert await next_served(world) == "room-2"
+
+
+@in_virtual_time
+async def test_a_sweep_leaves_the_position_to_who_is_about_to_be_back(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=0.3) as world:
+        await fill(world)
+        queued_at = world.dispatch(room_name="room-1")["queued_at"]
+        world.simulator.leave("room-1", "caller-1")
+        await world.wait(0.8)
+        world.simulator.join("room-1", "caller-1")
+        await world.wait(3)
+        assert [one["queued_at"] for one in world.dispatches(room_name="room-1")] == [queued_at]
+        assert await next_served(world) == "room-1"
