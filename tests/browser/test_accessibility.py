@@ -74,14 +74,16 @@ def test_every_page_is_accessible(browser: Browser, busy: Stage, scheme: Scheme,
     assert found == []
 
 
-@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
-def test_no_table_and_no_choice_is_cut_at_1280_pixels(browser: Browser, busy: Stage, locale: str) -> None:
-    context = browser.new_context(locale=locale, viewport={"width": 1280, "height": 800})
+@pytest.mark.parametrize(("locale", "width"), [("en-US", 1280), ("de-DE", 1280), ("de-DE", 390)])
+def test_no_table_and_no_choice_is_cut(browser: Browser, busy: Stage, locale: str, width: int) -> None:
+    context = browser.new_context(locale=locale, viewport={"width": width, "height": 800})
     found: list[str] = []
     try:
         page = context.new_page()
         log_in(context, busy.url)
         for name, path in pages(busy).items():
+            if width < 1000 and path.startswith("/docs"):
+                continue  # tables of the documentation are wide: they scroll, by keyboard, too
             page.goto(busy.url + path)
             found += [f"{name}: {one}" for one in page.evaluate(_CUT)]
     finally:

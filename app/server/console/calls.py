@@ -191,7 +191,8 @@ async def redrive(request: PageRequest) -> Response:
 async def cancel(request: PageRequest) -> Response:
     await require_own(request.context, request.signed_in.projects, unknown_dispatches, _ids(request), "dispatch")
     done = await request.context.orchestrator.operations.cancel(_ids(request), request.signed_in.name)
-    return redirect(_back(request), "cancelled" if done.done else "refused")
+    cancelled = "cancelled-left-over" if done.left_over else "cancelled"
+    return redirect(_back(request), cancelled if done.done else "refused")
 
 
 async def hand_over(request: PageRequest) -> Response:

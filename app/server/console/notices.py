@@ -22,6 +22,8 @@ NOTICES: Final = {
     "view-deleted": "The view was deleted.",
     "redriven": "Dispatched again.",
     "cancelled": "Cancelled.",
+    "cancelled-left-over": "Cancelled here. The dispatch stays at LiveKit, where an agent may still join: its project "
+    "is not configured.",
     "refused": "Nothing was changed: the state of the dispatch has changed in the meantime.",
     "handed-over": "The agent is on its way; the first one stays until it is there.",
     "handed-over-unknown": "The agent is on its way. None of this name was dispatched before: if it does not come, "

@@ -17,7 +17,7 @@ from app.incidents.changes import Changes
 from app.incidents.incident_store import write_changes
 from app.incidents.sighting import Key, Level, Sighting
 from tests.integration.server.conftest import Running
-from tests.integration.server.test_console import log_in
+from tests.integration.server.test_console import log_in, post
 
 RULE: dict[str, Any] = {"name": "all", "pattern": {"event": ["participant_joined"]}, "agent_name": "greeter"}
 _TROUBLES: tuple[tuple[IncidentKind, str, dict[str, Any]], ...] = (
@@ -100,6 +100,21 @@ async def test_pages_say_that_nothing_is_sent_in_a_removed_project(running: Runn
     queue = (await client.get("/console/queue")).text
     assert "project not configured" in queue
     assert "its project is not configured: nothing is sent there" in queue
+
+
+async def test_a_cancel_says_what_stays_at_livekit(running: Running) -> None:
+    await with_a_queue(running)
+    sent, _ = await running.join("bo", "lobby")
+    client = await logged_in(running, "ana", Role.EDITOR)
+    running.database.execute(
+        "UPDATE dispatches SET status = 'dispatched', attempts = 1, livekit_dispatch_id = 'AD_1', project = 'gone' "
+        f"WHERE event_id = '{sent}'"
+    )
+    running.database.execute(f"UPDATE events SET project = 'gone' WHERE id = '{sent}'")
+    [dispatch] = await running.read(f"SELECT id FROM dispatches WHERE event_id = '{sent}'")
+    answer = await post(client, f"/console/calls/{sent}", "/console/calls/cancel", id=dispatch["id"], reference=sent)
+    page = await client.get(answer.headers["location"])
+    assert "The dispatch stays at LiveKit, where an agent may still join" in page.text
 
 
 async def test_the_queue_says_on_which_day_a_wait_ends(running: Running) -> None:
