@@ -7,28 +7,33 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from app.audit.call_lists.call_search import lower_ascii
 from app.audit.call_lists.phone_text import SoughtNumbers
 from app.audit.calls.call_head import CallDirection, CallDispatch, CallHead, CallOutcome, CallState
 from app.audit.records.record_types import EventSummary
+from app.db.columns.action_types import CallerActionStatus
 from app.db.types import DispatchStatus, EventOutcome
 from app.outbox.states import WAITING
 
 CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH, EventOutcome.LOOKING_UP)
 """Outcomes of the join of a caller, as opposed to an agent or another machine."""
 
-_WITHOUT_DISPATCH: Mapping[CallState, EventOutcome] = {
+_OF_JOINS: Final[Mapping[CallState, EventOutcome]] = {
     CallState.NO_MATCH: EventOutcome.NO_MATCH,
     CallState.IGNORED: EventOutcome.IGNORED,
-    CallState.REMOVED: EventOutcome.PLANNED,
-    CallState.TRANSFERRED: EventOutcome.PLANNED,
 }
-"""States of calls that may have no dispatch, each with what was decided for its join."""
-_OF_JOINS = frozenset({CallState.NO_MATCH, CallState.IGNORED})
 """States that follow from what was decided for the join alone."""
-_STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {
+_OF_ACTIONS: Final[Mapping[CallState, tuple[CallerActionStatus, ...]]] = {
+    CallState.WAITING: (CallerActionStatus.PENDING, CallerActionStatus.SENDING),
+    CallState.FAILED: (CallerActionStatus.FAILED,),
+    CallState.CANCELLED: (CallerActionStatus.CANCELLED,),
+    CallState.REMOVED: (CallerActionStatus.DONE,),
+    CallState.TRANSFERRED: (CallerActionStatus.DONE,),
+}
+"""States that an action on the caller can decide, with those of the action."""
+_STATUSES: Final[Mapping[CallState, tuple[DispatchStatus, ...]]] = {
     CallState.WAITING: tuple(sorted(WAITING)),
     CallState.NO_SHOW: (DispatchStatus.NO_SHOW,),
     CallState.FAILED: (DispatchStatus.FAILED,),
@@ -45,8 +50,8 @@ class CallFilter:
 
     The call has one of `states`. `q` finds by the begin of names, the end of numbers, or ids (`call_search`); `search`
     is exact, as for events. `agent` was asked, as the rule's agent or as a fallback. `metadata` has top-level fields of
-    the participant's metadata with their values as text. `since` and `until` bound when the caller joined, or, where
-    dispatches are followed (`follows_dispatches`), when the dispatch was created.
+    the participant's metadata with their values as text. `since` and `until` bound when the caller joined, or, where a
+    call is found by its dispatch (`follows_rows`), when that was created.
     """
 
     project: str | None = None
@@ -66,14 +71,18 @@ class CallFilter:
     q: str | None = None
 
     @property
-    def follows_dispatches(self) -> bool:
-        """Whether only calls with a dispatch are wanted, which an index of dispatches finds."""
-        has_dispatch = self.states and not self.states & _WITHOUT_DISPATCH.keys()
-        return bool(has_dispatch or self.rule or self.agent or self.outcome)
+    def needs_dispatch(self) -> bool:
+        """Whether only calls with a dispatch are wanted."""
+        return bool(self.rule or self.agent or self.outcome)
+
+    @property
+    def follows_rows(self) -> bool:
+        """Whether indexes of dispatches and of actions on callers find the calls, in place of the list of all joins."""
+        return bool(self.needs_dispatch or (self.states and not self.states & _OF_JOINS.keys()))
 
     @property
     def statuses(self) -> tuple[DispatchStatus, ...]:
-        """The states of dispatches of which one is in every such call; empty for any."""
+        """The states of the dispatches by which such calls are found; empty for any."""
         wanted = {status for state in self.states for status in _STATUSES.get(state, ())}
         if self.outcome is CallOutcome.NO_AGENT and not wanted:
             wanted = {DispatchStatus.NO_SHOW, DispatchStatus.FAILED}
@@ -84,18 +93,25 @@ class CallFilter:
         return tuple(sorted(wanted))
 
     @property
+    def action_statuses(self) -> tuple[CallerActionStatus, ...]:
+        """The states of the actions by which such calls are found, if they need no dispatch."""
+        if self.needs_dispatch:
+            return ()
+        return tuple(sorted({status for state in self.states for status in _OF_ACTIONS.get(state, ())}))
+
+    @property
     def event_outcomes(self) -> tuple[EventOutcome, ...]:
         """What was decided for the joins of such calls."""
         states = self.states
-        if not states or states - _WITHOUT_DISPATCH.keys():
+        if not states or states - _OF_JOINS.keys():
             with_ignored = (EventOutcome.IGNORED,) if CallState.IGNORED in states else ()
             return (*CALLER_OUTCOMES, *with_ignored)
-        return tuple(sorted({_WITHOUT_DISPATCH[state] for state in states}))
+        return tuple(sorted({_OF_JOINS[state] for state in states}))
 
     @property
     def reads_every_call(self) -> bool:
         """Whether calls must be read to know whether they match, beyond what the lists of rows filter by."""
-        return bool(self.follows_dispatches or self.states - _OF_JOINS or self.metadata)
+        return bool(self.needs_dispatch or self.states - _OF_JOINS.keys() or self.metadata)
 
     def has_dispatch(self, one: CallDispatch) -> bool:
         """Return whether a dispatch is of those by which the call is found."""
@@ -109,13 +125,13 @@ class CallFilter:
 
     def has_call(self, head: CallHead, made: Sequence[CallDispatch], body: Mapping[str, Any] | None) -> bool:
         """Return whether a call matches; `body` is that of its join, needed if metadata are asked for."""
-        if self.states - _OF_JOINS and head.state not in self.states:
+        if self.states - _OF_JOINS.keys() and head.state not in self.states:
             return False
         if self.direction is not None and head.direction is not self.direction:
             return False
         if self.metadata and not _has_metadata(body or {}, self.metadata):
             return False
-        return not self.follows_dispatches or any(map(self.has_dispatch, made))
+        return not self.needs_dispatch or any(map(self.has_dispatch, made))
 
 
 def has_text(

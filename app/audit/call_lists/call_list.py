@@ -1,15 +1,15 @@
 """Lists of calls: joins of callers, each with the state of its call.
 
-A list follows one index: of joins, of what `q` finds, or of dispatches if only calls with a certain one are wanted.
-What no index serves is checked on each call that this finds, `MAX_CALLS_CHECKED` of them for one page; the page then
-says how far it got.
+A list follows one index: of joins, or of what `q` finds; or those of dispatches, of actions on callers and of joins
+whose lookups are asked, of which each call in a certain state has one. What no index serves is checked on each call
+that this finds, `MAX_CALLS_CHECKED` of them for one page; the page then says how far it got.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, select
 
@@ -18,15 +18,15 @@ from app.audit.call_lists.call_rows import CallRow, read_calls
 from app.audit.call_lists.call_search import call_search
 from app.audit.call_lists.phone_text import SoughtNumbers
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
-from app.audit.lists.access_path import AccessPath, ByPrefix, ByValueAndMinute
+from app.audit.lists.access_path import AccessPath, ByIndexedValue, ByPrefix, ByValueAndMinute, ThroughNewerRows
 from app.audit.lists.dispatch_list import DispatchFilter, search_dispatches
-from app.audit.lists.event_list import EventFilter, search_events
+from app.audit.lists.event_list import EventFilter, by_outcome, search_events
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
-from app.audit.lists.paging import LARGEST_PAGE, Page, decode_cursor, encode_cursor, read_page
-from app.audit.lists.path_rows import is_common
+from app.audit.lists.paging import LARGEST_PAGE, Page, decode_cursor, encode_cursor, read_merged
+from app.audit.lists.path_rows import Search, is_common
 from app.db.record_ids import instant_of_id, lowest_id_at
-from app.db.tables import dispatch_attempts, dispatches, events
-from app.db.types import AttemptOutcome, Cause, ReplacesKind
+from app.db.tables import caller_actions, dispatch_attempts, dispatches, events
+from app.db.types import AttemptOutcome, Cause, EventOutcome, ReplacesKind
 from app.livekit.participant.role import PHONE_KINDS, Role
 from app.livekit.vocabulary import EventType
 
@@ -92,8 +92,9 @@ class _Lister:
         self._chosen = chosen
         self._numbers = SoughtNumbers(chosen.q or "")
         self._paths: tuple[AccessPath, ...] = call_search(connection, chosen.q) if chosen.q else ()
-        self._by_dispatches = chosen.follows_dispatches and (not self._paths or self._is_q_common())
-        self.takes_all = not (chosen.reads_every_call or self._by_dispatches)
+        self._by_rows = chosen.follows_rows and (not self._paths or self._is_q_common())
+        self._by_dispatches = self._by_rows and bool(chosen.needs_dispatch or chosen.statuses)
+        self.takes_all = not (chosen.reads_every_call or self._by_rows)
         """Whether each row that is found is a call to list."""
 
     def _is_q_common(self) -> bool:
@@ -101,10 +102,17 @@ class _Lister:
         return any(is_common(self._connection, path) for path in paths)
 
     def rows(self, size: int, cursor: str | None) -> Page[_Row]:
-        """Return the next rows of the index."""
+        """Return the next rows of the indexes."""
+        return read_merged(self._connection, self._searches(), _row, size, cursor)
+
+    def _searches(self) -> Iterator[Search]:
+        if not self._by_rows:
+            yield self._joins(self._paths)
+            return
         if self._by_dispatches:
-            return self._dispatch_rows(size, cursor)
-        return self._event_rows(size, cursor)
+            yield self._dispatches()
+        if paths := _paths_without_dispatch(self._chosen):
+            yield self._joins(paths)
 
     def calls(self, rows: Sequence[_Row]) -> dict[str, CallRow]:
         """Return the calls to list of these rows, by the id of the row."""
@@ -121,7 +129,7 @@ class _Lister:
     def _is_wanted(self, call: CallRow) -> bool:
         chosen = self._chosen
         if (
-            self._by_dispatches
+            self._by_rows
             and chosen.q
             and not has_text(
                 call.join, call.head.participant_name, call.trunk_number, call.made, chosen.q, numbers=self._numbers
@@ -131,19 +139,19 @@ class _Lister:
         return chosen.has_call(call.head, call.made, call.body)
 
     def _names(self, row: _Row, calls: dict[str, CallRow]) -> bool:
-        """Return whether a row is the one for which its call is listed: of several dispatches, the newest."""
-        if row.dispatch_id is None:
+        """Return whether a row is the one for which its call is listed: of several dispatches the newest, if any."""
+        if not self._by_dispatches:
             return True
         chosen = self._chosen
         least = "" if chosen.since is None else lowest_id_at(chosen.since)
         before = None if chosen.until is None else lowest_id_at(chosen.until)
         own = [one for one in calls[row.event_id].made if one.is_own and chosen.has_dispatch(one)]
         within = [one.id for one in own if one.id >= least and (before is None or one.id < before)]
-        return bool(within) and max(within) == row.dispatch_id
+        return max(within, default=None) == row.dispatch_id
 
-    def _event_rows(self, size: int, cursor: str | None) -> Page[_Row]:
+    def _joins(self, paths: tuple[AccessPath, ...]) -> Search:
         chosen = self._chosen
-        search = search_events(
+        return search_events(
             EventFilter(
                 project=chosen.project,
                 projects=chosen.projects,
@@ -157,12 +165,11 @@ class _Lister:
                 search=chosen.search,
             ),
             ("id",),
-            self._paths,
+            paths,
             _conditions_on_joins(chosen),
         )
-        return read_page(self._connection, search, lambda row: _Row(row["id"], row["id"], None), size, cursor)
 
-    def _dispatch_rows(self, size: int, cursor: str | None) -> Page[_Row]:
+    def _dispatches(self) -> Search:
         chosen, column = self._chosen, dispatches.c
         more: list[ColumnElement[bool]] = []
         if chosen.outcome is CallOutcome.JOINED:
@@ -179,7 +186,7 @@ class _Lister:
                 attempt.dispatch_id == column.id, attempt.outcome == AttemptOutcome.LEFT_EARLY
             )
             more.append(early.limit(1).scalar_subquery().is_not(None))
-        search = search_dispatches(
+        return search_dispatches(
             DispatchFilter(
                 project=chosen.project,
                 projects=chosen.projects,
@@ -196,9 +203,23 @@ class _Lister:
             ("id", "event_id"),
             more,
         )
-        return read_page(
-            self._connection, search, lambda row: _Row(row["id"], row["event_id"], row["id"]), size, cursor
-        )
+
+
+def _row(row: Mapping[Any, Any]) -> _Row:
+    """Return a row of either search."""
+    if "event_id" in row:
+        return _Row(row["id"], row["event_id"], row["id"])
+    return _Row(row["id"], row["id"], None)
+
+
+def _paths_without_dispatch(chosen: CallFilter) -> tuple[AccessPath, ...]:
+    """Return the access paths to the joins of calls that are in a state without any dispatch."""
+    column = caller_actions.c
+    actions = (ByIndexedValue(column.status, status, column.id) for status in chosen.action_statuses)
+    paths: list[AccessPath] = [ThroughNewerRows(column.event_id, one, events.c.id) for one in actions]
+    if CallState.WAITING in chosen.states and not chosen.needs_dispatch:
+        paths.append(by_outcome(EventOutcome.LOOKING_UP))
+    return tuple(paths)
 
 
 def _conditions_on_joins(chosen: CallFilter) -> list[ColumnElement[bool]]:

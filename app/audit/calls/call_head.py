@@ -23,12 +23,12 @@ from app.translation import translatable
 class CallState(StrEnum):
     """The state of a call."""
 
-    WAITING = "waiting"  # for an agent, or for the answer of a lookup
+    WAITING = "waiting"  # for an agent, for the answer of a lookup, or to be removed or transferred
     NO_SHOW = "no_show"  # no agent joined
-    FAILED = "failed"  # the dispatch could not be made or delivered
+    FAILED = "failed"  # the dispatch could not be made or delivered; without one, the removal or transfer
     ANSWERED = "answered"  # the agent is in the room
     ABANDONED = "abandoned"  # the caller left before an agent joined
-    CANCELLED = "cancelled"
+    CANCELLED = "cancelled"  # without a dispatch: the caller left before the removal or transfer
     ENDED = "ended"  # the agent joined, and has left
     REMOVED = "removed"  # by a rule, and no agent was dispatched
     TRANSFERRED = "transferred"  # likewise
@@ -72,7 +72,9 @@ class CallHead(JsonShape):
     agent_joined_at: Instant | None
     agents: tuple[str, ...]
     state: CallState
-    reason: Annotated[str, Field(description="of the dispatch that decides the state, or of the event without one")]
+    reason: Annotated[
+        str, Field(description="of the dispatch or action that decides the state, or of the event without one")
+    ]
     seconds_to_agent: Annotated[float | None, Field(description="from the join to the first agent; null without one")]
     participant_name: Annotated[str | None, Field(description="as the participant shows it; null if it has none")]
     direction: Annotated[CallDirection | None, Field(description="of a phone call; null for others")]
@@ -209,6 +211,12 @@ _DECISIVE: tuple[tuple[CallState, frozenset[DispatchStatus]], ...] = (
 
 
 _DONE = {CallerActionKind.REMOVE: CallState.REMOVED, CallerActionKind.TRANSFER: CallState.TRANSFERRED}
+_NOT_DONE = {
+    CallerActionStatus.PENDING: CallState.WAITING,
+    CallerActionStatus.SENDING: CallState.WAITING,
+    CallerActionStatus.FAILED: CallState.FAILED,
+    CallerActionStatus.CANCELLED: CallState.CANCELLED,
+}
 
 
 def _state_of(
@@ -230,8 +238,7 @@ def _state_of(
     if done is not None:
         return _DONE[done.kind], done.reason, None
     if actions:
-        state = CallState.FAILED if actions[-1].status is CallerActionStatus.FAILED else CallState.IGNORED
-        return state, actions[-1].reason, None
+        return _NOT_DONE[actions[-1].status], actions[-1].reason, None
     if joined.outcome is EventOutcome.NO_MATCH:
         return CallState.NO_MATCH, translatable("no rule matched"), None
     if joined.outcome is EventOutcome.LOOKING_UP:

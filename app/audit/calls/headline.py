@@ -28,6 +28,12 @@ _SENTENCES: Final[Mapping[CallState, str]] = {
     CallState.REMOVED: translatable("%(who)s was removed from the room: %(reason)s"),
     CallState.TRANSFERRED: translatable("the call of %(who)s was transferred: %(reason)s"),
 }
+_OF_ACTIONS: Final[Mapping[CallState, str]] = {
+    CallState.WAITING: translatable("%(who)s is to be removed or transferred: %(reason)s"),
+    CallState.FAILED: translatable("%(who)s could not be removed or transferred: %(reason)s"),
+    CallState.CANCELLED: translatable("%(who)s was neither removed nor transferred: %(reason)s"),
+}
+"""Of calls without a dispatch whose state an action on the caller decides, as far as it was not done."""
 _WITH_TIME: Final = translatable("%(who)s left after %(time)s, before %(agents)s joined")
 _ASKED: Final = translatable("no agent joined %(who)s; %(agents)s was asked")
 
@@ -39,11 +45,17 @@ def headline(call: CallHead, facts: CallFacts) -> str:
         room = call.room_name or gettext("unknown")
         return gettext("%(event)s of room %(room)s; no agent was dispatched.", event=subject.type, room=room)
     made = [record.dispatch for record in facts.dispatches]
-    return sentence_of(call, made, str((subject.decision or {}).get("reason") or ""))
+    decided_because = str((subject.decision or {}).get("reason") or "")
+    return sentence_of(call, made, decided_because, is_acted_on=bool(facts.actions))
 
 
-def sentence_of(call: CallHead, made: Iterable[Dispatch], decided_because: str = "") -> str:
-    """Return the sentence about a call with these dispatches; `decided_because`: why its join was ignored."""
+def sentence_of(
+    call: CallHead, made: Iterable[Dispatch], decided_because: str = "", *, is_acted_on: bool = False
+) -> str:
+    """Return the sentence about a call with these dispatches.
+
+    `decided_because`: why its join was ignored; `is_acted_on`: whether the caller was to be removed or transferred.
+    """
     made = list(made)
     who = call.participant_identity or gettext("room %(room)s", room=call.room_name)
     came = _named(one for one in made if one.joined_at is not None)
@@ -51,8 +63,9 @@ def sentence_of(call: CallHead, made: Iterable[Dispatch], decided_because: str =
     agents = ", ".join(call.agents) or gettext("no agent")
     if call.state is CallState.WAITING and not made:  # its lookups are asked, which say what agent
         agents = gettext("an agent")
+    of_action = _OF_ACTIONS.get(call.state) if is_acted_on and not made else None
     sentence = gettext(
-        _sentence_for(call),
+        of_action or _sentence_for(call),
         who=who,
         agents=awaited if call.state is CallState.WAITING and awaited else agents,
         reason=reason_text(call.cause, call.reason),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -50,9 +50,23 @@ def read_page(
     connection: Connection, search: Search, read: Callable[[Mapping[Any, Any]], T], limit: int, cursor: str | None
 ) -> Page[T]:
     """Return the page of `search` that begins after `cursor`; raises InvalidInputError for a malformed cursor."""
+    return read_merged(connection, (search,), read, limit, cursor)
+
+
+def read_merged(
+    connection: Connection,
+    searches: Iterable[Search],
+    read: Callable[[Mapping[Any, Any]], T],
+    limit: int,
+    cursor: str | None,
+) -> Page[T]:
+    """Return the page of what any of the searches finds, in the order of all their ids; otherwise as `read_page`."""
     limit = max(1, min(limit, LARGEST_PAGE))
-    ids = _id_range(search, cursor)
-    found = [rows_of_path(connection, search, path, ids, limit) for path in search.paths]
+    found = [
+        rows_of_path(connection, search, path, _id_range(search, cursor), limit)
+        for search in searches
+        for path in search.paths
+    ]
     # Each path is complete down to its `reach`; below the highest reach another path may have missed rows.
     reach = max((one.reach for one in found), default="")
     rows: list[Mapping[Any, Any]] = []

@@ -58,4 +58,5 @@ caller_actions = Table(
     Index(None, "participant_sid"),
     Index(None, "room_sid"),
     Index(None, "participant_identity", "id"),
+    Index(None, "status", "id"),  # lists of calls in a state that an action decides
 )

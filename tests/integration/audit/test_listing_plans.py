@@ -207,8 +207,8 @@ def test_what_livekits_id_of_an_event_finds_goes_by_index(connection: Connection
 def test_calls_and_timelines_go_by_index(connection: Connection) -> None:
     for chosen in (
         CallFilter(),
-        CallFilter(states={CallState.WAITING}),
-        CallFilter(states={CallState.NO_MATCH}),
+        *(CallFilter(states={state}) for state in CallState),
+        CallFilter(states={CallState.FAILED, CallState.REMOVED}, projects=("default",), **CURSOR_AND_TIME),
         CallFilter(agent="agent 5", states={CallState.NO_SHOW}),
         CallFilter(identity="caller 5"),
     ):
