@@ -37,6 +37,34 @@ def test_the_back_button_shows_nothing_after_the_log_out(stage: Stage, context: 
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
+def test_what_is_typed_when_a_session_ends_is_kept_and_sent(stage: Stage, context: BrowserContext) -> None:
+    # Given an editor who types while the session ends
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    page.goto(f"{stage.url}/console/rules/new")
+    page.get_by_label("Name", exact=True).fill("halls")
+    expect(page.locator("#trial")).to_contain_text("would match")
+    stage.write(lambda c: c.exec_driver_sql("DELETE FROM sessions"))
+    # Then the live check says so, and the text stays
+    page.get_by_label("Agent name").fill("greeter")
+    ended = page.get_by_role("alert").filter(has_text="You are not logged in any more")
+    expect(ended).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("halls")
+    # When it is sent, then a login in another tab is enough to go on
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="You are not logged in any more")).to_be_visible()
+    with context.expect_page() as opened:
+        page.get_by_role("link", name="Log in in another tab").click()
+    login = opened.value
+    login.get_by_label("Name").fill("eva")
+    login.get_by_label("Password").fill(PASSWORD)
+    login.get_by_role("button", name="Log in").click()
+    expect(login.get_by_text("go back to the one with your form")).to_be_visible()
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    assert [row["agent_name"] for row in stage.rows("SELECT agent_name FROM routing_rules")] == ["greeter"]
+
+
 def test_sessions_in_other_browsers_are_listed_and_ended(
     stage: Stage, context: BrowserContext, browser: Browser
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -18,7 +18,6 @@ from app.accounts.sessions import PREFIX, Session, find_session, record_seen, sh
 from app.accounts.users import User
 from app.db.types import AccessKind
 from app.errors import (
-    BadRequestError,
     FormRefusedError,
     InvalidInputError,
     NotAllowedError,
@@ -28,25 +27,19 @@ from app.errors import (
 from app.logs import get_logger
 from app.server.access.anonymous_answers import mark_identified
 from app.server.access.networks import address_of
-from app.server.console.access.cookies import CSRF_FIELD, Cookies
+from app.server.console.access.cookies import CSRF_FIELD, FORM_EXPIRED, Cookies
+from app.server.console.access.forms import LOGGED_OUT, read_fields, read_kept_form
 from app.server.console.access.password_checker import PasswordChecker
 from app.server.console.navigation import facts_of_error, navigation_of
 from app.server.console.notices import NOTICES
 from app.server.privacy.read_recorder import subject_of
-from app.server.request_body import read_body
 from app.server.request_context import RequestContext
-from app.server.request_text import require_storable_address, require_storable_form
+from app.server.request_text import require_storable_address
 from app.server.templating import SECURITY_HEADERS, STATIC_VERSION, anonymous_problem_page, render
 from app.server.translations.route import route_in_language
-from app.server.workers.form_job import parse_form, read_form
 from app.translation import translatable
 
 _log = get_logger(__name__)
-
-ANONYMOUS_FORM_MAX_BYTES: Final = 16 * 1024
-"""A name and two passwords: anybody can send a form before login."""
-FORM_MAX_BYTES: Final = 2 * 1024 * 1024
-"""A draft of 1 MiB, as a form encodes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +88,10 @@ class PageRequest:
     def user_agent(self) -> str:
         return shortened(self.http.headers.get("user-agent", ""))
 
+    @property
+    def form_key(self) -> str:
+        return self.console.cookies.form_key(self.http, self.user, self.cookie)
+
     def path_id(self, name: str) -> str:
         """Return an id of the path."""
         return str(self.http.path_params[name])
@@ -118,7 +115,7 @@ class PageRequest:
             may_manage=self.may(Role.ADMIN),
             navigation=[] if self.user is None else navigation_of(self.user),
             active=active,
-            csrf=self.console.cookies.csrf(self.cookie),
+            csrf=self.console.cookies.csrf(self.form_key),
             provider_name=self.context.provider_name,
             static=f"/console/static/{STATIC_VERSION}",
             notice=NOTICES.get(self.http.query_params.get("done", "")),
@@ -132,7 +129,7 @@ class PageRequest:
 
     def fragment(self, template: str, **values: Any) -> Response:
         """Return a part of a page, which the script puts into its place."""
-        csrf = self.console.cookies.csrf(self.cookie)
+        csrf = self.console.cookies.csrf(self.form_key)
         return HTMLResponse(render(template, user=self.user, may_edit=self.may(Role.EDITOR), csrf=csrf, **values))
 
 
@@ -195,16 +192,14 @@ async def _serve(console: Console, path: str, handler: Handler, role: Role | Non
     try:
         request, gets_cookie = await identify(request)
         require_storable_address(http)
-        if http.method == "POST":
-            if gets_cookie:  # no token can belong to a cookie that has just been made: the form is not read
-                if role is not None and _has_ended(request):
-                    return _ask_to_log_in(request)
-                console.cookies.require_csrf("", "")
-            form = await _read_form(request)
-            require_storable_form(form)
-            request = replace(request, form=form)
-            console.cookies.require_csrf(request.cookie, request.field(CSRF_FIELD), of_users=role is not None)
-        response = await _authorized(request, handler, role)
+        is_form, has_cookie = http.method == "POST", not gets_cookie
+        if role is not None and request.user is None:
+            response = await _kept_form(request, has_cookie=has_cookie) if is_form else _ask_to_log_in(request)
+        else:
+            request = await _with_form(request, has_cookie=has_cookie) if is_form else request
+            if role is not None:
+                request.signed_in.role.require(role)
+            response = await handler(request)
     except UsherError as error:
         _record_refusal(request, path, error)
         response = _problem_page(request, error)
@@ -215,12 +210,24 @@ async def _serve(console: Console, path: str, handler: Handler, role: Role | Non
     return response
 
 
-async def _authorized(request: PageRequest, handler: Handler, role: Role | None) -> Response:
-    if role is not None:
-        if request.user is None:
-            return _ask_to_log_in(request)
-        request.user.role.require(role)
-    return await handler(request)
+async def _with_form(request: PageRequest, *, has_cookie: bool) -> PageRequest:
+    if not has_cookie:  # no token can belong to a cookie that has just been made: the form is not read
+        raise FormRefusedError(FORM_EXPIRED)
+    form = await read_fields(request.http, request.context.workers, request.user.id if request.user else None)
+    request = replace(request, form=form)
+    request.console.cookies.require_csrf(request.form_key, request.field(CSRF_FIELD))
+    return request
+
+
+async def _kept_form(request: PageRequest, *, has_cookie: bool) -> Response:
+    """Answer a form of users from a browser that is logged in no more: its page keeps what was typed."""
+    if "x-fragment" in request.http.headers:
+        return _ask_to_log_in(request)
+    if kept := await read_kept_form(request.http, request.console.cookies, request.context.workers):
+        return request.page("kept_form.html", status=401, **kept)
+    if _has_ended(request):
+        return _ask_to_log_in(request)
+    raise FormRefusedError(LOGGED_OUT if has_cookie else FORM_EXPIRED)
 
 
 async def identify(request: PageRequest) -> tuple[PageRequest, bool]:
@@ -288,13 +295,3 @@ def _problem_page(request: PageRequest, error: UsherError) -> Response:
     if isinstance(error, TooManyRequestsError):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
-
-
-async def _read_form(request: PageRequest) -> Mapping[str, Sequence[str]]:
-    http, user = request.http, request.user
-    if not http.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise BadRequestError(translatable("the body must be a form"))
-    raw = await read_body(http.scope, http.receive, ANONYMOUS_FORM_MAX_BYTES if user is None else FORM_MAX_BYTES)
-    if user is None or len(raw) <= ANONYMOUS_FORM_MAX_BYTES:
-        return read_form(raw)
-    return await request.context.workers.run(user.id, parse_form, raw, in_turn=True)

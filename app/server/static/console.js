@@ -41,9 +41,24 @@ function tick() {
   }
 }
 
+// What is typed would be lost by the way to the login: it stays, and can be sent after a login in another tab.
+function sessionEnded(isTyping) {
+  const fields = document.querySelectorAll("main :is(input:not([type=hidden], [type=checkbox], [type=radio]), textarea)");
+  if (!isTyping && ![...fields].some((one) => one.value !== one.defaultValue)) { location.reload(); return; }
+  if (document.getElementById("session-ended")) return;
+  const banner = document.createElement("div");
+  banner.id = "session-ended";
+  banner.className = "banner warning";
+  banner.setAttribute("role", "alert");
+  const link = Object.assign(document.createElement("a"), { href: "/console/login?next=/console/account/confirmed", target: "_blank", textContent: texts.logIn });
+  banner.append(`${texts.ended} `, link);
+  document.getElementById("main").prepend(banner);
+}
+
 async function fetchPart(url, options) {
   const answer = await fetch(url, { headers: { "X-Fragment": "1" }, credentials: "same-origin", ...options });
-  if (answer.status === 401) { location.reload(); return null; }
+  if (answer.status === 401) { sessionEnded(options?.method === "POST"); return null; }
+  document.getElementById("session-ended")?.remove();
   if (answer.status === 429) {  // an earlier check of this user is still running
     await new Promise((done) => setTimeout(done, 1000));
     return fetchPart(url, options);

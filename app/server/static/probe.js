@@ -19,7 +19,7 @@ async function probeAgent(button) {
   say(texts.probing);
   try {
     const answer = await fetch("/console/probe", { method: "POST", headers: { "X-Fragment": "1" }, credentials: "same-origin", body });
-    if (answer.status === 401) { location.reload(); return; }
+    if (answer.status === 401) { say(""); sessionEnded(false); return; }
     const text = await answer.text();
     if (answer.headers.get("X-Probe") === null) throw new Error("no result");
     say(text);

@@ -29,6 +29,9 @@ DEVICE: Final = "usher_device"
 LOGIN_FLOW: Final = "usher_oidc"
 LANGUAGE: Final = "usher_language"
 CSRF_FIELD: Final = "csrf"
+FORM_EXPIRED: Final = translatable(
+    "this form has expired or was not sent by the console; reload the page and try again"
+)
 _SECURE_PREFIX: Final = "__Host-"
 """Browsers accept such a cookie only by TLS, for this host alone and the path /; so no other host can set it."""
 _ANONYMOUS_LASTS: Final = timedelta(days=7)
@@ -72,19 +75,19 @@ class Cookies:
 
     def device_of(self, request: Request, user: User) -> str:
         """Return what identifies a browser in which `user` has logged in before; empty for any other."""
-        try:
-            user_id, epoch, device = self._device.loads(request.cookies.get(self._name(request, DEVICE), ""))
-        except (BadSignature, ValueError, TypeError):
-            return ""
-        return str(device) if (user_id, epoch) == (user.id, user.session_epoch) else ""
+        last = self._last_device(request)
+        return last[2] if last is not None and last[:2] == (user.id, user.session_epoch) else ""
 
     def has_device(self, request: Request) -> bool:
         """Return whether some user has logged in before in the browser."""
+        return self._last_device(request) is not None
+
+    def _last_device(self, request: Request) -> tuple[str, int, str] | None:
         try:
-            self._device.loads(request.cookies.get(self._name(request, DEVICE), ""))
-        except BadSignature:
-            return False
-        return True
+            user_id, epoch, device = self._device.loads(request.cookies.get(self._name(request, DEVICE), ""))
+        except (BadSignature, ValueError, TypeError):
+            return None
+        return str(user_id), int(epoch), str(device)
 
     def remember_device(self, request: Request, response: Response, user: User) -> None:
         """Mark the browser as one in which `user` has logged in."""
@@ -117,26 +120,32 @@ class Cookies:
         """Let the browser keep a language; an empty tag makes it forget the one before."""
         self._set(request, response, LANGUAGE, tag, _LANGUAGE_LASTS if tag else timedelta())
 
+    def form_key(self, request: Request, user: User | None, value: str) -> str:
+        """Return what the CSRF token is made of: for users the browser, so that a form outlives its session.
+
+        `value` is that of the session cookie, which counts before the login, and for a session without a login.
+        """
+        device = "" if user is None else self.device_of(request, user)
+        return f"device {device}" if device else value
+
+    def last_user(self, request: Request) -> str | None:
+        """Return the id of the user who last logged in in the browser; None if nobody has."""
+        last = self._last_device(request)
+        return None if last is None else last[0]
+
+    def is_of_last_user(self, request: Request, given: str) -> bool:
+        """Return whether `given` is the CSRF token of the forms that `last_user` was shown in the browser."""
+        last = self._last_device(request)
+        return last is not None and hmac.compare_digest(self.csrf(f"device {last[2]}").encode(), given.encode())
+
     def csrf(self, value: str) -> str:
-        """Return the CSRF token of the forms of a browser with this session cookie."""
+        """Return the CSRF token of the forms of a browser with this `form_key`."""
         return hmac.new(self._key, f"csrf:{value}".encode(), hashlib.sha256).hexdigest()
 
-    def require_csrf(self, value: str, given: str, *, of_users: bool = False) -> None:
-        """Raise FormRefusedError unless `given` is the CSRF token that belongs to the session cookie.
-
-        `of_users`: only users who are logged in are shown this form, so its browser has logged out since.
-        """
-        if not value or not hmac.compare_digest(self.csrf(value).encode(), given.encode()):
-            if of_users and self.is_anonymous(value):
-                raise FormRefusedError(
-                    translatable(
-                        "you are logged out, perhaps by another tab; nothing was saved. "
-                        "Go back to copy what you typed, then log in"
-                    )
-                )
-            raise FormRefusedError(
-                translatable("this form has expired or was not sent by the console; reload the page and try again")
-            )
+    def require_csrf(self, key: str, given: str) -> None:
+        """Raise FormRefusedError unless `given` is the CSRF token of this `form_key`."""
+        if not key or not hmac.compare_digest(self.csrf(key).encode(), given.encode()):
+            raise FormRefusedError(FORM_EXPIRED)
 
     def _set(self, request: Request, response: Response, name: str, value: str, lasts: timedelta) -> None:
         is_secure = self._is_secure(request)
