@@ -150,7 +150,8 @@ def end_session(connection: Connection, session_id: str, *, by: str, now: dateti
     """End a session, of `user_id` if that is given, and return it; raises NotFoundError if there is none."""
     row = connection.execute(_QUERY.where(sessions.c.id == session_id)).mappings().first()
     if row is None or (user_id and row["user_id"] != user_id):
-        raise NotFoundError(translatable("this session has ended already"))
+        message = translatable("no session has the id %(id)s, or it has ended already", id=repr(session_id[:100]))
+        raise NotFoundError(message, "usher users sessions")
     session = _session(row)
     connection.execute(delete(sessions).where(sessions.c.id == session.id))
     entry = AccessEntry(AccessKind.SESSION_ENDED, session.user_name, session.address, session.user_agent, f"by {by}")

@@ -31,13 +31,13 @@ def check_agent(row: Mapping[str, Any]) -> list[Problem]:
     values = {name: value for name, value in row.items() if name != "agent_name"}
     if "agent_name" not in row:
         return [Problem("agent_name", translatable("is required")), *_read(None, values)[1]]
-    return [*_check_name("agent_name", row["agent_name"]), *_read(row["agent_name"], values)[1]]
+    return [*check_agent_name(row["agent_name"]), *_read(row["agent_name"], values)[1]]
 
 
 def checked(agent_name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values to store for these columns; raises InvalidInputError with every problem."""
     stored, problems = _read(agent_name, values)
-    problems = _check_name("agent_name", agent_name) + problems
+    problems = check_agent_name(agent_name) + problems
     if problems:
         raise InvalidInputError(translatable("this agent cannot be saved"), problems)
     return stored
@@ -61,6 +61,11 @@ def _read(agent_name: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], l
     if substitute is not None and substitute == agent_name:
         problems.append(Problem("substitute_agent_name", translatable("must be another agent"), substitute))
     return stored, problems
+
+
+def check_agent_name(agent_name: Any) -> list[Problem]:
+    """Return what is wrong with the name of an agent; empty for one that a worker can be registered under."""
+    return _check_name("agent_name", agent_name)
 
 
 def _check_name(path: str, value: Any) -> list[Problem]:

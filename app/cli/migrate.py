@@ -18,7 +18,7 @@ from app.db import schema
 from app.db.engine import cause_in, create_reader_engine, is_embedded, parse_database_url
 from app.db.engine.sqlite_claim import require_not_lost
 from app.db.migration.loss import Downgrade, plan_downgrade
-from app.errors import DatabaseUnavailableError, SchemaMismatchError
+from app.errors import DatabaseUnavailableError, InvalidInputError, Problem, SchemaMismatchError
 from app.settings import read_settings, shown_database_url
 
 T = TypeVar("T")
@@ -38,7 +38,9 @@ def up() -> None:
 
 @app.command()
 def down(
-    revision: Annotated[str, typer.Argument(help="a revision, -1 for one step, base to remove everything")] = "-1",
+    revision: Annotated[
+        str, typer.Argument(metavar="[REVISION]", help="a revision, -1 for one step, base to remove everything")
+    ] = "-1",
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ) -> None:
@@ -67,6 +69,9 @@ def _plan(url: URL, revision: str) -> Downgrade:
     try:
         with readers.connect() as connection:
             return plan_downgrade(connection, revision)
+    except CommandError as error:
+        problem = Problem("REVISION", f"cannot be reached by a downgrade: {error}", revision)
+        raise InvalidInputError("usage", [problem]) from error
     finally:
         readers.dispose()
 

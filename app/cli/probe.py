@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from app.agents.agent_check import check_agent_name
 from app.cli.calls.unknown_names import note_unused_agents
 from app.cli.framework.database import database_errors, database_url, require_database
 from app.cli.framework.options import JsonOption
@@ -21,7 +22,6 @@ from app.db.types import format_instant
 from app.db.writer import Writer
 from app.errors import InvalidInputError
 from app.flows.probes.probe import TIMEOUT_S, Prober, ProbeResult
-from app.flows.probes.probes_on_demand import check_agent_name
 from app.livekit.twirp import LiveKitApi
 from app.logs import configure_logs
 from app.metrics import Metrics
@@ -32,7 +32,9 @@ from app.settings import Project, Settings, read_settings
 def probe(
     agent: Annotated[list[str], typer.Argument(metavar="AGENT...", help="names of agents")],
     *,
-    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.5, max=600)] = TIMEOUT_S,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.5, max=600, help="how long to wait for an agent")
+    ] = TIMEOUT_S,
     project: Annotated[str | None, typer.Option("--project", help="LiveKit project to probe in")] = None,
     dev: Annotated[bool, typer.Option("--dev", help="use LiveKit's --dev URL, key and secret")] = False,
     as_json: JsonOption = False,
@@ -43,6 +45,9 @@ def probe(
     probed one after the other, each for at most 30 seconds.
     """
     agents, server = list(dict.fromkeys(agent)), chosen_server()
+    problems = [problem for one in agents for problem in check_agent_name(one)]
+    if problems:
+        raise InvalidInputError("this agent cannot be probed", problems)
     if server is not None:
         refuse_with_server(dev=dev)
         results = _probe_over_api(server, project, agents, timeout)
@@ -67,9 +72,6 @@ def _probe_over_api(server: Server, project: str | None, agents: list[str], time
 
 def _probe_here(project: str | None, agents: list[str], timeout_s: float, *, dev: bool) -> list[ProbeResult]:
     settings = read_settings(development=dev)
-    problems = [problem for agent in agents for problem in check_agent_name(agent)]
-    if problems:
-        raise InvalidInputError("this agent cannot be probed", problems)
     wanted = project_named(settings, project)
     require_database(database_url(settings))
     configure_logs("console", quiet=True)

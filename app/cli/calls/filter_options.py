@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from app.audit import CallDirection, CallFilter, CallOutcome, CallState, DispatchFilter, EventFilter
+from app.audit import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    CallDirection,
+    CallFilter,
+    CallOutcome,
+    CallState,
+    DispatchFilter,
+    EventFilter,
+)
 from app.cli.framework.moment import parse_moment
 from app.clock import SystemClock
 from app.db.types import DispatchStatus, EventOutcome, EventSource
@@ -132,6 +141,15 @@ def call_filter(
     )
 
 
+def _moment(text: str, now: datetime, name: str) -> datetime:
+    """Return the instant that `text` names, within the years that lists and the API take."""
+    instant = parse_moment(text, now, name)
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        problem = Problem(name, f"must be between the years {FIRST_YEAR} and {LAST_YEAR}", text[:100])
+        raise InvalidInputError("usage", [problem])
+    return instant
+
+
 def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
     """Return the instants of `--since` and `--until`; raises InvalidInputError with the problems of both."""
     now = SystemClock().now()
@@ -139,7 +157,7 @@ def period(since: str | None, until: str | None) -> tuple[datetime | None, datet
     problems: list[Problem] = []
     for name, text in (("--since", since), ("--until", until)):
         try:
-            instants.append(None if text is None else parse_moment(text, now, name))
+            instants.append(None if text is None else _moment(text, now, name))
         except InvalidInputError as error:
             problems += error.problems
     if problems:

@@ -108,15 +108,20 @@ def cancel_dispatches(ids: Sequence[str], *, by: str, dry_run: bool, database_on
 async def _cancel(
     settings: Settings, ids: Sequence[str], by: str, book: RuleBook, *, dry_run: bool, database_only: bool
 ) -> Result:
-    result = Result(dry_run=dry_run)
+    result, sent = Result(dry_run=dry_run), list[str]()
+
+    async def cancel(batch: Sequence[str]) -> OperationResult:
+        done = await operations.cancel(batch, by, dry_run=dry_run)
+        sent.extend(done.sent)
+        return done
+
     async with _operating(settings, book) as (operations, withdrawals):
-        await _in_batches(
-            result, "cancelling", ids, lambda batch: operations.cancel(batch, by, dry_run=dry_run), "would be cancelled"
-        )
-    possible = [one for one in withdrawals if why_not_served(one.project, settings) is None]
+        await _in_batches(result, "cancelling", ids, cancel, "would be cancelled")
     if database_only or not settings.projects:
-        result.left_over += [f"{one.dispatch_id} stays at LiveKit until the sweep deletes it" for one in possible]
+        stays = "would stay" if dry_run else "stays"
+        result.left_over += [f"{one} {stays} at LiveKit until the sweep deletes it" for one in sent]
     else:
+        possible = [one for one in withdrawals if why_not_served(one.project, settings) is None]
         result.left_over += await _take_back(settings, possible)
     return result
 
@@ -233,7 +238,7 @@ async def _in_batches(
 def _require_known(what: str, unknown: Sequence[str]) -> None:
     """Raise NotFoundError with the unknown ids, if there are any."""
     if unknown:
-        raise NotFoundError(f"no {what} has the id {', '.join(unknown[:10])}; nothing was done")
+        raise NotFoundError(f"no {what} has the id {', '.join(map(repr, unknown[:10]))}; nothing was done")
 
 
 @asynccontextmanager

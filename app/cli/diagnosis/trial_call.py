@@ -100,7 +100,9 @@ def call(
     join: FabricatedWebhook,
     target: Destination,
     *,
-    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, max=600)] = TIMEOUT_S,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=1, max=600, help="how long to wait for the agent")
+    ] = TIMEOUT_S,
     as_json: JsonOption = False,
 ) -> None:
     """Call for a test: make a room at LiveKit, announce a caller in it, and say which agent joins, after how long.
@@ -219,7 +221,7 @@ def _reason(one: DispatchSummary) -> str:
         detail = "a call that waits for a place (agents, max_calls) needs a caller that LiveKit lists"
         return f"{one.agent_asked!r} was not asked: {detail}"
     cause = f"not within {waited:.1f} s" if one.status is DispatchStatus.CANCELLED else one.reason
-    return f"{cause}; is a worker registered under {one.agent_asked!r}?"
+    return f"{cause}; is a worker registered under {one.agent_asked!r}, and below its load limit?"
 
 
 def _show(result: CallResult) -> None:

@@ -17,7 +17,8 @@ WhyOption = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="th
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="number of rows at most")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be done, do nothing")]
 FileProjectOption = Annotated[
-    str | None, typer.Option("--project", help="LiveKit project of the webhook in FILE (default: the only one)")
+    str | None,
+    typer.Option("--project", help="LiveKit project of a webhook that is read from a file (default: the only one)"),
 ]
 OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="file to write")]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from app.agents.agent_check import checked
 from app.agents.agent_history import AgentChange
 from app.agents.stored_agents import Agent
 from app.cli.remote.server import ANY_VERSION, Server, path_of, read_as
@@ -33,6 +34,7 @@ def read_agent(server: Server, agent_name: str) -> Agent:
 
 def change_agent(server: Server, agent_name: str, columns: Mapping[str, Any]) -> tuple[Agent, list[str]]:
     """Change columns of an agent; return what is set then, and warnings. InvalidInputError as for the database."""
+    checked(agent_name, columns)
     body = {name: format_instant(value) if isinstance(value, datetime) else value for name, value in columns.items()}
     answer = server.send("PATCH", path_of("agents", agent_name), body, if_match=ANY_VERSION)
     return read_as(Agent, answer), [str(one) for one in answer.get("warnings", ())]

@@ -21,6 +21,8 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "expires_at": "expires",
     "hours": "since",
     "of": "reference",
+    "out_of_service_until": "until",
+    "paused_until": "until",
     "projects": "project",
     "substitute_agent_name": "substitute",
     "timeout_s": "timeout",
@@ -31,12 +33,11 @@ _PARAMETERS: Final[Mapping[str, str]] = {
 
 
 def in_words_of(command: Callable[..., Any], error: InvalidInputError) -> InvalidInputError:
-    """Return the error with the options of a command in place of fields; arguments only where it names a request."""
-    is_of_request = error.what in _OF_REQUESTS
+    """Return the error with the options and arguments of a command in place of the fields that they become."""
     options, arguments = _names(command)
-    known = {**arguments, **options} if is_of_request else options
+    known = {**arguments, **options}
     problems = [_renamed(problem, known) for problem in error.problems]
-    return InvalidInputError("usage" if is_of_request else error.what, problems)
+    return InvalidInputError("usage" if error.what in _OF_REQUESTS else error.what, problems)
 
 
 def _renamed(problem: Problem, known: Mapping[str, str]) -> Problem:

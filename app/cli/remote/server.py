@@ -25,6 +25,9 @@ Parameters = Mapping[str, Any]
 
 ANY_VERSION: Final = "*"
 """`If-Match` of an edit that overwrites whatever is there, as an edit of the database does."""
+LARGEST_BODY: Final = 8 * 1024 * 1024
+"""Of a rules file or a draft, the largest requests that Usher takes. It closes the connection for a larger one: the
+answer 413 would be lost while the body is being sent."""
 _LARGEST_PAGE: Final = 200
 _TIMEOUT_S: Final = 120
 
@@ -121,6 +124,11 @@ class Server:
     ) -> Any:
         query = urlencode(list(_pairs(parameters or {})))
         data = None if body is None else json.dumps(body).encode()
+        if data is not None and len(data) > LARGEST_BODY:
+            raise ServerError(
+                f"{self.url} takes requests of {_mib(LARGEST_BODY)} at most, and this one has {_mib(len(data))}; "
+                "split the file, or run the command at the database"
+            )
         request = Request(  # noqa: S310 - chosen_server takes http and https alone
             f"{self.url}/api/v1{path}" + (f"?{query}" if query else ""),
             data,
@@ -147,6 +155,10 @@ class Server:
         except ValueError:
             document = {}
         detail = document.get("detail") if isinstance(document, dict) else None
+        if not isinstance(detail, str) and status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise ServerError(
+                f"{self.url} refuses a request of this size; a proxy before it may have a limit of its own"
+            )
         if not isinstance(detail, str):
             to = f" and points to {location}" if location else ""
             raise ServerError(f"{self.url} did not answer as Usher does: status {status}{to} (see --server)")
@@ -185,7 +197,13 @@ def read_as(kind: type[T], document: Any) -> T:
 
 
 def path_of(*parts: str) -> str:
-    """Return a path below `/api/v1`; parts may hold any characters."""
+    """Return a path below `/api/v1`; parts are names and ids in any characters.
+
+    Raises NotFoundError for what no path can name: nothing, and more than one line.
+    """
+    for part in parts:
+        if not part or len(part.splitlines()) > 1:
+            raise NotFoundError(f"nothing has the name or id {part[:100]!r}")
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
@@ -197,6 +215,10 @@ def parse_server_url(text: str) -> str:
         problem = Problem("--server", "must be the URL of a running Usher, such as https://usher.example.com", text)
         raise InvalidInputError("usage", [problem])
     return url
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1024**2:.1f} MiB"
 
 
 def _pairs(parameters: Parameters) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.cli.framework.terminal import note, say, say_json
 from app.cli.remote.rules import texts_of
-from app.cli.rules.rules_file import Warned, warn
+from app.cli.rules.rules_file import MOST_WARNINGS, Warned, warn
 from app.rules.editing.difference import describe_changes
 from app.rules.editing.rule_set import RuleSetEdit
 
@@ -46,7 +46,7 @@ def say_applied(document: Mapping[str, Any], file: str, *, delete: bool, as_json
     say_document(document, as_json=as_json, warned=warned)
     if as_json:
         return
-    warn(file, warned)
+    warn(file, warned, most=MOST_WARNINGS)
     if _is_effective(document) and not document["written"]:
         note_dry_run(file, _versions(document), delete=delete)
 

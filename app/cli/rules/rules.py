@@ -21,6 +21,7 @@ from app.cli.rules.recent_traffic import recent_traffic
 from app.cli.rules.rule_trial import try_
 from app.cli.rules.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
 from app.cli.rules.rules_file import (
+    MOST_WARNINGS,
     RulesFileArgument,
     Warned,
     by_rule,
@@ -201,7 +202,7 @@ def apply_(
     warned = _made_worse(edit, before, after, traffic)
     say_edit(edit, as_json=as_json, warned=warned)
     if not as_json:
-        warn(file, warned)
+        warn(file, warned, most=MOST_WARNINGS)
     if dry_run and not as_json and edit.is_effective:
         note_dry_run(file, edit.versions, delete=delete)
 
@@ -249,7 +250,7 @@ def _made_worse(edit: RuleSetEdit, before: RuleBook, after: RuleBook, traffic: T
 @app.command("revert")
 @over_api
 def revert_(
-    version: Annotated[int, typer.Argument(min=0, help="a version of `usher rules history`")],
+    version: Annotated[int, typer.Argument(metavar="VERSION", min=0, help="a version of `usher rules history`")],
     *,
     rule: Annotated[str | None, typer.Option("--rule", metavar="NAME", help="only this rule, not all")] = None,
     dry_run: DryRunOption = False,

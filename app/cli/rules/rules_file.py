@@ -20,6 +20,8 @@ RulesFileArgument = Annotated[
 ]
 Warned = dict[str, list[str]]
 """Warnings by the name of the rule."""
+MOST_WARNINGS = 10
+"""Warnings of an edit that are shown at most: what was changed stands above them, and is to stay in sight."""
 MOST_JUDGED = 20_000
 """Rules that are checked for warnings at most: takes about two seconds."""
 
@@ -58,9 +60,12 @@ def by_rule(warnings: Sequence[RuleWarning]) -> Warned:
     return warned
 
 
-def warn(file: str, warned: Warned) -> None:
-    """Print warnings, on standard error."""
-    note(*(f"{file}: warning: rule {name!r}: {line}" for name, lines in warned.items() for line in lines))
+def warn(file: str, warned: Warned, most: int | None = None) -> None:
+    """Print warnings, on standard error: all of them, or `most` and how many more there are."""
+    lines = [f"{file}: warning: rule {name!r}: {line}" for name, texts in warned.items() for line in texts]
+    note(*lines[:most])
+    if most is not None and len(lines) > most:
+        note(f"{file}: {len(lines) - most} more warnings; --json has them all")
 
 
 def counted(read: RulesFile) -> str:

@@ -140,6 +140,8 @@ def cancel(
             result.left_over[dispatch.id] = translatable(
                 "stays at LiveKit: project %(project)s is not configured here", project=repr(dispatch.project)
             )
+        elif withdrawal is not None:
+            result.sent.append(dispatch.id)
         if dry_run:
             continue
         moves.append(

@@ -25,6 +25,8 @@ class OperationResult:
     """Why nothing was done."""
     left_over: dict[str, str] = field(default_factory=dict)
     """What stays at LiveKit of a dispatch that was cancelled, since its project is not configured."""
+    sent: list[str] = field(default_factory=list)
+    """Of the dispatches that were cancelled, those to be deleted at LiveKit, too."""
 
 
 def why_not_served(project: str, settings: Settings) -> str | None:
@@ -43,5 +45,5 @@ def read_all(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch
     current = read_locked(connection, ids)
     missing = [one for one in ids if one not in current]
     if missing:
-        raise NotFoundError(translatable("no dispatch has the id %(names)s", names=", ".join(missing)))
+        raise NotFoundError(translatable("no dispatch has the id %(names)s", names=", ".join(map(repr, missing))))
     return current

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from app.db.rule_columns import MAX_AGENT_NAME
+from app.agents.agent_check import check_agent_name
 from app.errors import InvalidInputError, Problem, TooManyRequestsError
 from app.flows.context import Context
 from app.flows.probes.probe import Prober, ProbeResult
 from app.settings import chosen_project
-from app.strict_json import UNSTORABLE_MESSAGE, is_storable
 from app.token_bucket import KeyedBuckets
 from app.translation import translatable
 
@@ -22,14 +21,6 @@ EVERY_S: Final = 10.0
 MAX_TIMEOUT_S: Final = 30.0
 WAIT_S: Final = 15.0
 """How long a probe waits for the agent unless the user says otherwise: somebody looks at the page meanwhile."""
-
-
-def check_agent_name(agent_name: str) -> list[Problem]:
-    """Return what is wrong with the name of an agent to probe."""
-    if not 1 <= len(agent_name) <= MAX_AGENT_NAME or agent_name != agent_name.strip():
-        message = translatable("must have 1 to %(most)s characters, without spaces around", most=MAX_AGENT_NAME)
-        return [Problem("agent_name", message, agent_name[:MAX_AGENT_NAME])]
-    return [] if is_storable(agent_name) else [Problem("agent_name", UNSTORABLE_MESSAGE)]
 
 
 class ProbesOnDemand:

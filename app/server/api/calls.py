@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from starlette.responses import Response
 
 from app.audit import (
@@ -98,8 +99,20 @@ class ReplayQuery(Model):
     dry_run: bool = Field(default=False, description="change nothing; answered as the replay would be if it is refused")
 
 
+def _dispatch_id(text: str) -> str:
+    if not _DISPATCH_ID.fullmatch(text):
+        raise ValueError("must be the id of a dispatch: 1 to 64 letters, digits, - or _")
+    return text
+
+
+_DISPATCH_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+DispatchId = Annotated[
+    str, AfterValidator(_dispatch_id), WithJsonSchema({"type": "string", "pattern": f"^{_DISPATCH_ID.pattern}$"})
+]
+
+
 class DispatchesOrder(Model):
-    ids: list[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]] = Field(min_length=1, max_length=500)
+    ids: list[DispatchId] = Field(min_length=1, max_length=500)
     dry_run: bool = Field(default=False, description="change nothing; the answer says what would be done and refused")
 
 

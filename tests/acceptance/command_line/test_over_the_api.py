@@ -348,7 +348,10 @@ def test_errors_of_requests_name_options_and_arguments(remote: Remote) -> None:
     for words, part in (
         (["calls", "list", "--project", "x", "--since", "1900-01-01T00:00"], "--since: must be between the years"),
         (["explain", ""], "REF: string should have at least 1 character"),
-        (["dispatches", "cancel", "a b"], "DISPATCH: string should match pattern"),
+        (["dispatches", "cancel", "a b"], "DISPATCH: must be the id of a dispatch"),
+        (["probe", "ghost", "a\nb"], "AGENT: must have 1 to 256 printable characters"),
+        (["agents", "pause", ""], "AGENT: must have 1 to 256 printable characters"),
+        (["users", "add", "a\nb"], "NAME: must be printable"),
         (["users", "add", "", "--role", "viewer"], "NAME: string should have"),
         (["users", "add", "bob", "--role", "viewer", "--project", "x"], "--project: 'x' is none of"),
         (["users", "token", "maria", "--name", ""], "--name: string should have"),
@@ -362,6 +365,44 @@ def test_errors_of_requests_name_options_and_arguments(remote: Remote) -> None:
         answer = remote.terminal.run(*words)
         assert (answer.code, part in " ".join(answer.err.split())) == (2, True), (words, answer.err)
         assert not re.search(r"\b(body|query):", answer.err), answer.err
+
+
+def test_the_same_is_refused_in_the_same_words_at_the_database(remote: Remote) -> None:
+    for words in (
+        ["probe", "ghost", "a\nb"],
+        ["agents", "pause", ""],
+        ["users", "add", "a\nb"],
+        ["events", "list", "--since", "1900-01-01T00:00"],
+        ["users", "end-session", "nosuch"],
+    ):
+        here, over_the_api = remote.here.run(*words), remote.terminal.run(*words)
+        assert (here.code, here.err) == (over_the_api.code, over_the_api.err)
+    assert "no session has the id 'nosuch'" in remote.here.run("users", "end-session", "nosuch").err
+
+
+@pytest.mark.parametrize("name", ["", "a\nb"])
+def test_what_no_path_can_name_is_not_found(remote: Remote, name: str) -> None:
+    for words in (
+        ["events", "show"],
+        ["events", "replay"],
+        ["dispatches", "show"],
+        ["incidents", "mute"],
+        ["users", "revoke"],
+        ["users", "end-session"],
+        ["lookups", "test", "--event", "x"],
+    ):
+        answer = remote.terminal.run(*words, name)
+        assert (answer.code, f"nothing has the name or id {name!r}" in answer.err) == (1, True), (words, answer.err)
+
+
+def test_a_file_that_is_too_large_for_a_request_is_refused_before_it_is_sent(remote: Remote) -> None:
+    each = {"pattern": {}, "description": "x" * 2000, "agent_name": "a"}
+    rules = [{"name": f"rule {one}", **each} for one in range(4_200)]
+    file = remote.terminal.write("large.json", json.dumps({"rules": rules}))
+    for words in (["rules", "apply", file], ["simulate", file]):
+        answer = remote.terminal.run(*words)
+        expected = "takes requests of 8.0 MiB at most, and this one has 8."
+        assert (answer.code, expected in answer.err) == (2, True), answer.err[:500]
 
 
 def test_the_history_of_a_deleted_rule_is_found_by_its_name(remote: Remote) -> None:

@@ -48,7 +48,7 @@ async def test_an_agent_that_does_not_join_is_named_with_the_cause(sqlite_databa
         assert (answer.code, document["answered"]) == (1, False)
         (dispatch,) = document["dispatches"]
         assert (dispatch["agent_name"], dispatch["milliseconds_to_agent"]) == ("sales-agent", None)
-        assert "is a worker registered under 'sales-agent'?" in dispatch["reason"]
+        assert "is a worker registered under 'sales-agent', and below its load limit?" in dispatch["reason"]
         await until(lambda: not running.simulator.rooms.by_name)
 
 

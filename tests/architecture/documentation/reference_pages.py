@@ -153,7 +153,9 @@ def _meaning(one: Any) -> str:
     kind = getattr(one, "type", None) or getattr(one, "param_type", None)
     if choices := getattr(kind, "choices", None):
         text += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
-    text = text[:1].upper() + text[1:]
+    first = text.partition(" ")[0]
+    if "_" not in first and not first.endswith((":", ",")):  # a value of the option, to be typed as it is
+        text = text[:1].upper() + text[1:]
     if one.required:
         return f"{text}{'' if text.endswith('.') or not text else '.'} Required."
     default = one.default

@@ -89,7 +89,7 @@ def test_those_named_are_refused_one_by_one(
     assert "is pending; only failed" in done["refused"][waiting]
     # And when one of them is none, nothing is done at all
     before = _counts(database)
-    with pytest.raises(NotFoundError, match="no dispatch has the id unknown; nothing was done"):
+    with pytest.raises(NotFoundError, match="no dispatch has the id 'unknown'; nothing was done"):
         _run(redrive, capsys, ids=[rows[5]["id"], "unknown"])
     assert _counts(database) == before
 
@@ -103,6 +103,10 @@ def test_what_was_sent_is_not_cancelled_blindly(
     with pytest.raises(SettingsError):
         _run(cancel, capsys, agent="even")
     assert _counts(database)["cancelled"] == 1
+    # Of which a dry run says how much is left to it
+    tried = _run(cancel, capsys, agent="even", database_only=True, dry_run=True)
+    assert len(tried["left_over"]) == COUNT // 10
+    assert "would stay at LiveKit until the sweep deletes it" in tried["left_over"][0]
     done = _run(cancel, capsys, agent="even", database_only=True)
     assert len(done["done"]) == 114
     assert len(done["left_over"]) == COUNT // 10
