@@ -135,7 +135,7 @@ def _check_integer(column: RuleColumn, value: Any) -> list[Problem]:
     allowed = translatable("a whole number from %(least)s to %(most)s", least=column.least, most=column.most)
     if isinstance(value, bool) or not isinstance(value, int):
         suggestion = None
-        if isinstance(value, str) and re.fullmatch(rf"\s*-?\d{{1,{_LONGEST_INTEGER}}}\s*%?\s*", value):
+        if isinstance(value, str) and re.fullmatch(rf"\s*-?[0-9]{{1,{_LONGEST_INTEGER}}}\s*%?\s*", value):
             suggestion = value.strip(" %\t\n")
         elif isinstance(value, float) and value.is_integer():
             suggestion = str(int(value))
@@ -153,7 +153,7 @@ def _check_number(column: RuleColumn, value: Any) -> list[Problem]:
     end = translatable("less than %(below)s", below=column.below) if column.below is not None else column.most
     allowed = translatable("a number%(unit)s from %(least)s to %(end)s", unit=unit, least=column.least, end=end)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        number = re.fullmatch(r"\s*(\d{1,6}(\.\d{1,6})?)\s*[%s]?\s*", value) if isinstance(value, str) else None
+        number = re.fullmatch(r"\s*([0-9]{1,6}(\.[0-9]{1,6})?)\s*[%s]?\s*", value) if isinstance(value, str) else None
         return [_wrong_type(column, value, allowed, number[1] if number else None)]
     above = column.least is None or value >= column.least
     under = (column.most is None or value <= column.most) and (column.below is None or value < column.below)

@@ -77,6 +77,7 @@ def test_the_columns_are_those_of_the_table() -> None:
         ("enabled", 0, "true or false, found a number", "false"),
         ("enabled", None, "leave it out for the default, True", None),
         ("priority", "10", "whole number", "10"),
+        ("priority", "\u0663", "whole number", None),
         ("priority", 10.0, "whole number", "10"),
         ("priority", True, "whole number", None),
         ("priority", 2**31, "whole number", "1000000"),

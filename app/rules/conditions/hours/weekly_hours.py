@@ -56,6 +56,8 @@ def weekly_hours(expression: str) -> WeeklyHours | None:
         if found is None or not days:
             return None
         more = [HoursRow(days, *span.split("-")) for span in found[2].split(",")]
+        if mistakes_of(more):
+            return None
         # After a semicolon a clause replaces what earlier ones say of its days, hours after midnight included.
         if not adds and any(not set(days).isdisjoint(one.days) for one in rows):
             return None

@@ -44,6 +44,8 @@ def test_a_text_is_read_as_rows_and_written_back(
         "24/7", "", "PH off", "09:00-18:00", "Mo-Fr 9:00-18:00", "Mo-Fr 09:00-18:00; Dec 24 off",
         "Mo-Fr 09:00-18:00; Fr 09:00-15:00", "Mo 22:00-06:00; Tu 08:00-10:00", "Fr-Mo 10:00-12:00", "Mo 17:00+",
         "Mo,Mo 10:00-12:00", "Mo 10:00-26:00", 'Mo 10:00-12:00 "x"', "PH 10:00-12:00", "Mo 09:00-10:00, 11:00-12:00",
+        "Mo-Fr 09:00-09:00",
+        "Sa 10:00-12:00,14:00-14:00",
     ],
 )  # fmt: skip
 def test_what_rows_cannot_say_stays_a_text(text: str) -> None:
