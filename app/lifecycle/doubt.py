@@ -15,7 +15,7 @@ from typing import Any
 from app.db.types import Cause, DispatchStatus
 from app.lifecycle.departure import NOT_REPLACED
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_factory import ended, restarted
+from app.outbox.dispatch_factory import ended, given_back, restarted
 from app.outbox.move import Move
 from app.translation import recorded
 
@@ -57,14 +57,8 @@ def room_unlisted(dispatch: Dispatch, now: datetime, *, is_served: bool | None) 
 def put_off(dispatch: Dispatch, now: datetime) -> Move:
     """Return a dispatch that was about to be sent to its queue: its room is not listed now, and may be again."""
     doubt = room_unlisted(dispatch, now, is_served=None)
-    fields: dict[str, Any] = {
-        "next_attempt_at": now + timedelta(seconds=ASK_AGAIN_S),
-        "lease_owner": None,
-        "lease_until": None,
-        # No call was made: the attempt counted at the claim is given back.
-        "attempts": dispatch.attempts - (0 if dispatch.must_look else 1),
-        **(doubt.fields if doubt is not None else {}),
-    }
+    fields = given_back(dispatch, now + timedelta(seconds=ASK_AGAIN_S))
+    fields |= doubt.fields if doubt is not None else {}
     reason = recorded("LiveKit does not list the room; waiting until it does")
     return Move(dispatch, DispatchStatus.PENDING, Cause.ROOM_UNLISTED, reason, fields=fields)
 

@@ -12,7 +12,7 @@ from app.db.types import Cause, DispatchStatus, Recover, Scope
 from app.lifecycle.arrival import after_early_leaving
 from app.lifecycle.departure import NOT_REPLACED, Departure
 from app.lifecycle.handover import is_beside
-from app.lifecycle.presence import RELOAD_S
+from app.lifecycle.presence import rest_of_reload
 from app.livekit.vocabulary import MOVED, ROOM_OVER, DisconnectReason
 from app.observe.finding import Stray
 from app.observe.observation import RoomObservation
@@ -124,22 +124,13 @@ def after_callers_gone(dispatch: Dispatch, left_at: datetime, now: datetime) -> 
             move = Move(dispatch, DispatchStatus.CANCELLED, Cause.CALLER_LEFT, reason, fields=ended(now))
             return move, withdrawal_of(dispatch)
         case NoCallers.WITHDRAW:
-            return None, withdrawal_of(dispatch, after_s=_rest_of_reload(left_at, now))
+            return None, withdrawal_of(dispatch, after_s=rest_of_reload(left_at, now))
         case NoCallers.WITHDRAW_IF_ALONE:
-            return None, withdrawal_of(dispatch, only_if_alone=True, after_s=_rest_of_reload(left_at, now))
+            return None, withdrawal_of(dispatch, only_if_alone=True, after_s=rest_of_reload(left_at, now))
         case NoCallers.KEEP:
             return None, None
         case unknown:
             assert_never(unknown)
-
-
-def _rest_of_reload(left_at: datetime, now: datetime) -> float:
-    return max(0.0, RELOAD_S - (now - left_at).total_seconds())
-
-
-def may_be_reloading(left_at: datetime, now: datetime) -> bool:
-    """Return whether callers who left at `left_at` may only have reloaded the page."""
-    return _rest_of_reload(left_at, now) > 0
 
 
 def after_reload(dispatch: Dispatch, left_at: datetime, now: datetime) -> tuple[Move | None, Withdrawal | None]:

@@ -221,6 +221,12 @@ def leased(owner: str, until: datetime) -> dict[str, Any]:
     return {"lease_owner": owner, "lease_until": until, "next_attempt_at": until}
 
 
+def given_back(dispatch: Dispatch, due: datetime) -> dict[str, Any]:
+    """Return the columns of a leased dispatch for which no call was made, to be claimed again at `due`."""
+    attempts = dispatch.attempts - (0 if dispatch.must_look else 1)
+    return {"lease_owner": None, "lease_until": None, "next_attempt_at": due, "attempts": attempts}
+
+
 def ended(now: datetime) -> dict[str, Any]:
     """Return the columns that close a dispatch."""
     return {

@@ -17,7 +17,8 @@ from app.flows.context import Context
 from app.flows.token_dispatches import redeem
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.callers.unserved_callers import act_on_unserved
-from app.lifecycle.leaving import deserted, may_be_reloading, withdrawal_of
+from app.lifecycle.leaving import deserted, withdrawal_of
+from app.lifecycle.presence import may_be_reloading
 from app.lifecycle.transition import create, move
 from app.livekit.vocabulary import JOINS, LEAVINGS
 from app.outbox.dispatch import Dispatch

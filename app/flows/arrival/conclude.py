@@ -19,8 +19,9 @@ from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import agent_seen, not_ours
 from app.lifecycle.departure import unseen_departure
 from app.lifecycle.doubt import room_unlisted
-from app.lifecycle.leaving import after_callers_gone, may_be_reloading, room_over, withdrawal_of_stray
+from app.lifecycle.leaving import after_callers_gone, room_over, withdrawal_of_stray
 from app.lifecycle.next_agent import agent_left
+from app.lifecycle.presence import may_be_reloading
 from app.lifecycle.transition import move, replace
 from app.logs import get_logger
 from app.observe.compare import (

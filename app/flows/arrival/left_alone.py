@@ -13,8 +13,8 @@ from app.errors import UsherError
 from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.leaving import after_reload, may_be_reloading
-from app.lifecycle.presence import RELOAD_S
+from app.lifecycle.leaving import after_reload
+from app.lifecycle.presence import RELOAD_S, may_be_reloading
 from app.lifecycle.transition import move
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch

@@ -34,6 +34,7 @@ from app.livekit.outcome import LiveKitUnavailableError
 from app.livekit.vocabulary import RestartPolicy
 from app.logs import get_logger
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
+from app.outbox.dispatch_factory import given_back
 from app.outbox.dispatch_store import read_locked, release
 from app.outbox.move import Move
 from app.translation import recorded
@@ -247,15 +248,12 @@ class Deliverer:
             current = read_locked(connection, [dispatch.id]).get(dispatch.id)
             if current is None or not is_held(current, dispatch):
                 return
-            # No call was made: the attempt counted at the claim is given back.
-            attempts = current.attempts - (0 if current.must_look else 1)
-            fields = {"lease_owner": None, "lease_until": None, "next_attempt_at": due, "attempts": attempts}
             change = Move(
                 current,
                 DispatchStatus.PENDING,
                 Cause.LIVEKIT_UNREACHABLE,
                 f"{recorded('LiveKit cannot be asked')}: {why}",
-                fields=fields,
+                fields=given_back(current, due),
             )
             move(connection, after, [change], now)
 

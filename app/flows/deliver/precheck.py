@@ -14,6 +14,7 @@ from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import agent_seen
 from app.lifecycle.doubt import put_off, room_unlisted
 from app.lifecycle.leaving import after_callers_gone, room_over
+from app.lifecycle.presence import may_be_reloading, wait_for_reload
 from app.lifecycle.settling import Settlement, is_held
 from app.lifecycle.transition import move
 from app.livekit.outcome import Accepted
@@ -71,8 +72,11 @@ def _act_upon(
         case RoomUnlisted():
             move(connection, after, [put_off(current, now)], now)
         case CallersGone():
-            left_at = last_left(connection, [current.id]).get(current.id, now)
-            change, withdrawal = after_callers_gone(current, left_at, now)
+            left_at = last_left(connection, [current.id]).get(current.id)
+            if left_at is not None and may_be_reloading(left_at, now):
+                move(connection, after, [wait_for_reload(current, left_at)], now)
+                return True
+            change, withdrawal = after_callers_gone(current, left_at or now, now)
             move(connection, after, [change] if change is not None else [], now)
             after.withdraw(withdrawal)
         case Arrived():

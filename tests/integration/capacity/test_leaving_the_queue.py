@@ -91,3 +91,18 @@ async def test_a_sweep_leaves_the_position_to_who_is_about_to_be_back(sqlite_dat
         await world.wait(3)
         assert [one["queued_at"] for one in world.dispatches(room_name="room-1")] == [queued_at]
         assert await next_served(world) == "room-1"
+
+
+@in_virtual_time
+async def test_who_reloads_as_the_place_is_freed_gets_it(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        await fill(world)
+        world.simulator.leave("room-1", "caller-1")
+        await world.wait(0.1)
+        world.simulator.finish_room("room-0")
+        await world.wait(0.6)
+        world.simulator.join("room-1", "caller-1")
+        assert (await world.until_status("joined"))["room_name"] == "room-1"
+        await world.wait(3)
+        assert [one["status"] for one in world.dispatches(room_name="room-1")] == ["joined"]
+        assert world.dispatch(room_name="room-2")["queued_at"] is not None
