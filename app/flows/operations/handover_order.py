@@ -158,10 +158,20 @@ def _too_long(previous: Mapping[str, Any], most: int) -> Problem:
 def _refuse_shortage(connection: Connection, first: Dispatch, order: HandoverOrder, now: datetime) -> None:
     """Raise ConflictError if the next agent, or the substitute that is asked in its place, has no place for the call.
 
+    Likewise if that substitute is the agent that has it.
+
     The one who hands it over can choose another at once, while the first agent still has the caller.
     """
     limits = read_limits(connection)
     asked = substitute_of(order.agent_name, limits.agents, now) or order.agent_name
+    if asked != order.agent_name and asked == first.agent_to_ask:
+        raise ConflictError(
+            translatable(
+                "%(agent_name)s is out of service, and its substitute %(substitute)s has the call",
+                agent_name=order.agent_name,
+                substitute=asked,
+            )
+        )
     if asked not in limits.agents:
         return
     places = read_places(connection, limits, (), now)

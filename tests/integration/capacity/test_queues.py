@@ -344,6 +344,8 @@ async def test_a_hand_over_to_an_agent_out_of_service_asks_its_substitute(databa
         assert world.dispatch(id=first["id"])["reason"] == "colleague has the call"
         with pytest.raises(ConflictError, match="colleague has 1 of 1 calls"):
             await operations.hand_over(HandoverOrder(second["id"], "expert"), "maria")
+        with pytest.raises(ConflictError, match="expert is out of service, and its substitute colleague has the call"):
+            await operations.hand_over(HandoverOrder(following["id"], "expert"), "maria")
 
 
 @in_virtual_time
