@@ -158,6 +158,10 @@ class DatabaseUnavailableError(UsherError):
     status = 503
 
 
+class LockHeldError(DatabaseUnavailableError):
+    """A transaction of another program holds a lock that the write needs, and has not ended."""
+
+
 class WriteRefusedError(UsherError):
     """The database works, and refuses what was written: a constraint, a trigger, a permission.
 

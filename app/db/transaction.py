@@ -11,13 +11,27 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import REFUSALS, cause_in, has_not_begun, make_room, note_commit, refusal_text, require_storage
-from app.errors import DatabaseUnavailableError, WriteRefusedError, cause_of
+from app.db.engine import (
+    REFUSALS,
+    cause_in,
+    has_not_begun,
+    is_lock_timeout,
+    make_room,
+    note_commit,
+    refusal_text,
+    require_storage,
+    with_lock_timeout,
+)
+from app.errors import DatabaseUnavailableError, LockHeldError, WriteRefusedError, cause_of
 from app.logs import get_logger
 from app.translation import translatable
 
 _log = get_logger(__name__)
 
+GIVE_WAY_MS = 500
+"""A unit that gives way waits this long for a lock: webhooks wait behind it meanwhile."""
+_GIVE_WAY_AGAIN_MS = 20
+"""The same, once a unit before it in the transaction has waited in vain: many may need what one program holds."""
 _TRIES = 3  # of a unit that lost a race, and of a transaction whose connection broke before it began
 
 
@@ -29,10 +43,10 @@ class Unit:
     """What one caller waits for: `handler` gets `item`, together with the items of the units beside it.
 
     `share`: the project whose part of the writer it takes when too many units wait. `window_s`: how long it may wait
-    for others.
+    for others. `gives_way`: it runs in a transaction of its own and waits `GIVE_WAY_MS` for a lock at most.
     """
 
-    __slots__ = ("error", "future", "handler", "item", "on_commit", "result", "share", "since", "window_s")
+    __slots__ = ("error", "future", "gives_way", "handler", "item", "on_commit", "result", "share", "since", "window_s")
 
     def __init__(
         self,
@@ -44,8 +58,10 @@ class Unit:
         *,
         share: str = "",
         window_s: float = 0.0,
+        gives_way: bool = False,
     ) -> None:
         self.handler = handler
+        self.gives_way = gives_way
         self.share = share
         self.window_s = window_s
         self.item = item
@@ -86,9 +102,19 @@ class Transaction:
         """Run the units and commit. Never raises: errors go to the units."""
         try:
             require_storage(self._engine)
-            self._commit(self.units)
+            if shared := [unit for unit in self.units if not unit.gives_way]:
+                self._commit(shared)
+            self._commit_those_that_give_way()
         except OSError as error:
             self.fail(error)
+
+    def _commit_those_that_give_way(self) -> None:
+        wait_ms = GIVE_WAY_MS
+        for unit in self.units:
+            if unit.gives_way:
+                self._commit([unit], engine=with_lock_timeout(self._engine, wait_ms))
+                if isinstance(unit.error, LockHeldError):
+                    wait_ms = _GIVE_WAY_AGAIN_MS
 
     def fail(self, error: OSError) -> None:
         """Give the error of the file or the disk to the units that have none."""
@@ -108,20 +134,20 @@ class Transaction:
         for unit in self.units:
             unit.resolve()
 
-    def _commit(self, units: Sequence[Unit], tries: int = _TRIES) -> None:
+    def _commit(self, units: Sequence[Unit], tries: int = _TRIES, engine: Engine | None = None) -> None:
         try:
-            with self._engine.begin() as connection:
+            with (engine or self._engine).begin() as connection:
                 _run(units, connection)
         except Exception as error:  # noqa: BLE001 - every error belongs to some caller
-            self._run_again(units, error, tries)
+            self._run_again(units, error, tries, engine)
         else:
             note_commit(self._engine)
 
-    def _run_again(self, units: Sequence[Unit], error: Exception, tries: int) -> None:
+    def _run_again(self, units: Sequence[Unit], error: Exception, tries: int, engine: Engine | None) -> None:
         # A connection that broke while it was idle, as by a restart of the server, shows that at its next statement. To
         # ask before each transaction whether it works would be one more round trip.
         if tries > 1 and (has_not_begun(error) or (len(units) == 1 and _lost_race(error))):
-            self._commit(units, tries - 1)
+            self._commit(units, tries - 1, engine)
             return
         # Of several units that lost a race together, each is run alone: another may win.
         unavailable = None if len(units) > 1 and _lost_race(error) else as_unavailable(error, self._engine.url)
@@ -191,7 +217,8 @@ def as_unavailable(error: Exception, url: URL | None = None) -> DatabaseUnavaila
     )
     if not is_trouble or not isinstance(error, SQLAlchemyError):
         return None
-    unavailable = DatabaseUnavailableError(
+    kind = LockHeldError if is_lock_timeout(error) else DatabaseUnavailableError
+    unavailable = kind(
         translatable(
             "the database cannot take the write: %(error)s",
             error=cause_of(error) if url is None else cause_in(url, error),

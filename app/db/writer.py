@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 from app.clock import Clock, SystemClock
 from app.db.engine import flush, is_embedded, needs_flush, release_storage
 from app.db.transaction import Transaction, Unit
-from app.errors import DatabaseUnavailableError
+from app.errors import DatabaseUnavailableError, LockHeldError
 from app.translation import translatable
 
 T = TypeVar("T")
@@ -96,9 +96,13 @@ class Writer:
                 return f"a transaction has not ended for {now - since:.0f} s"
         return self._failure if now - self._failed_at < TROUBLE_S else ""
 
-    async def run(self, unit: Callable[[Connection], T], *, share: str = "") -> T:
-        """Run `unit` in a transaction and return its result once that is committed; `share` as in `run_batched`."""
-        result: T = await self._add(self._unit(_run_each, unit, None, share), self._urgent)
+    async def run(self, unit: Callable[[Connection], T], *, share: str = "", gives_way: bool = False) -> T:
+        """Run `unit` in a transaction and return its result once that is committed; `share` as in `run_batched`.
+
+        `gives_way`: for tables that people edit by SQL, too. If a transaction of theirs holds what `unit` needs, it
+        fails after `GIVE_WAY_MS` with `LockHeldError`, and no other unit with it.
+        """
+        result: T = await self._add(self._unit(_run_each, unit, None, share, gives_way=gives_way), self._urgent)
         return result
 
     async def run_batched(
@@ -136,9 +140,9 @@ class Writer:
         release_storage(self._engine)
         self._engine.dispose()
 
-    def _unit(self, handler: Any, item: Any, on_commit: Any, share: str, window_s: float = 0.0) -> Unit:
-        future = asyncio.get_running_loop().create_future()
-        return Unit(handler, item, future, self._clock.monotonic(), on_commit, share=share, window_s=window_s)
+    def _unit(self, handler: Any, item: Any, on_commit: Any, share: str, window_s: float = 0.0, **options: Any) -> Unit:
+        future, now = asyncio.get_running_loop().create_future(), self._clock.monotonic()
+        return Unit(handler, item, future, now, on_commit, share=share, window_s=window_s, **options)
 
     async def _add(self, unit: Unit, queue: deque[Unit]) -> Any:
         if self._is_closing:
@@ -213,7 +217,7 @@ class Writer:
         self._background_from = self._clock.monotonic() + AFTER_URGENT_S
 
     def _note_failure(self, units: Sequence[Unit]) -> None:
-        failure = next((unit.error for unit in units if isinstance(unit.error, DatabaseUnavailableError)), None)
+        failure = next((unit.error for unit in units if _is_trouble(unit)), None)
         if failure is not None:
             self._failed_at, self._failure = self._clock.monotonic(), str(failure)
 
@@ -229,6 +233,12 @@ class Writer:
     def _background_at(self) -> float:
         """Return when background units run if nothing urgent arrives; all run with the oldest."""
         return max(self._background[0].since + BATCH_WINDOW_S, self._background_from) if self._background else _NEVER
+
+
+def _is_trouble(unit: Unit) -> bool:
+    """Return whether the unit failed for what others would fail for, too."""
+    is_alone = unit.gives_way and isinstance(unit.error, LockHeldError)
+    return isinstance(unit.error, DatabaseUnavailableError) and not is_alone
 
 
 def _take(queue: deque[Unit]) -> list[Unit]:

@@ -93,7 +93,7 @@ class RequestContext:
 
     async def write(self, unit: Callable[[Connection], T]) -> T:
         """Return what `unit` returns, once its transaction has been committed."""
-        return await self.flow_context.writer.run(unit)
+        return await self.flow_context.writer.run(unit, gives_way=True)
 
     async def write_trace(self, unit: Callable[[Connection], object]) -> None:
         """Write a by-product of a read, such as a token's last use; skip it while the database takes no writes.

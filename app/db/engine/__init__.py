@@ -11,12 +11,14 @@ from app.db.engine.engines import (
     create_writer_engine,
     flush,
     has_not_begun,
+    is_lock_timeout,
     make_room,
     needs_flush,
     note_commit,
     release_storage,
     require_storage,
     watch_storage,
+    with_lock_timeout,
 )
 from app.db.engine.refusal import REFUSALS, refusal_text, words_of
 from app.db.engine.url import is_embedded, parse_database_url
@@ -32,6 +34,7 @@ __all__ = [
     "flush",
     "has_not_begun",
     "is_embedded",
+    "is_lock_timeout",
     "make_room",
     "needs_flush",
     "note_commit",
@@ -40,5 +43,6 @@ __all__ = [
     "release_storage",
     "require_storage",
     "watch_storage",
+    "with_lock_timeout",
     "words_of",
 ]

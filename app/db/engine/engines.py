@@ -17,6 +17,7 @@ from app.db.engine.private_file import read_only_folder
 from app.db.engine.sqlite_file import LogMissingError
 from app.db.engine.url import is_embedded
 from app.errors import cause_of
+from app.translation import translatable
 
 LOCK_TIMEOUT_MS: Final = 3000
 """A write waits this long for a lock of another process; then the webhook is answered 503 and LiveKit retries."""
@@ -67,6 +68,19 @@ def has_not_begun(error: BaseException) -> bool:
     return postgres.has_not_begun(error)
 
 
+def is_lock_timeout(error: BaseException) -> bool:
+    """Return whether a statement on PostgreSQL failed with `error` since another transaction held what it needed."""
+    return postgres.is_lock_timeout(error)
+
+
+def with_lock_timeout(engine: Engine, milliseconds: int) -> Engine:
+    """Return the same engine for transactions on PostgreSQL that wait so long for a lock, unless DATABASE_URL says it.
+
+    On SQLite they wait as others do: whoever writes holds the whole database there.
+    """
+    return engine.execution_options(**{postgres.LOCK_TIMEOUT_OPTION: milliseconds})
+
+
 def require_storage(engine: Engine) -> None:
     """Raise `OSError` if the file that a SQLite writer engine has open is no longer at its path."""
     if (file := sqlite.file_of(engine)) is not None:
@@ -89,6 +103,10 @@ def cause_in(url: URL, error: Exception) -> str:
     """Return what a driver says of the database at `url`, and of a SQLite file that its file system is read-only."""
     if is_embedded(url) and (folder := read_only_folder(url.database or "")) is not None:
         return f"{cause_of(error)}: the file system of {folder} is read-only"
+    if is_lock_timeout(error):
+        return translatable(
+            "another transaction holds what it needs and has not ended; try again once that is committed or rolled back"
+        )
     return cause_of(error)
 
 

@@ -99,7 +99,8 @@ class IncidentEvaluator:
         known, sightings, unjudged, is_unnotified = await self._context.read(find)
         if not plan_changes(known, sightings, unjudged) and not is_unnotified:
             return {}
-        written = await self._context.writer.run(partial(self._write, sightings=sightings, unjudged=unjudged))
+        write = partial(self._write, sightings=sightings, unjudged=unjudged)
+        written = await self._context.writer.run(write, gives_way=True)
         for one in written.opened:
             _log.warning("an incident has opened", kind=str(one.kind), incident=one.id, title=one.title)
         for one in written.closed:

@@ -50,7 +50,8 @@ class MessageSender:
         due = await self._context.read(self._find_due)
         begun = 0
         for table, target, limit, send in due:
-            claimed = await self._context.writer.run(partial(self._claim, table=table, target=target, limit=limit))
+            take = partial(self._claim, table=table, target=target, limit=limit)
+            claimed = await self._context.writer.run(take, gives_way=True)
             for one in claimed:
                 self._under_way[target] += 1
                 task = asyncio.create_task(self._deliver(table, one, send), name="usher-message")
@@ -96,9 +97,8 @@ class MessageSender:
     async def _deliver(self, table: Table, claimed: Claimed, send: Send) -> None:
         try:
             outcome = await self._attempt(claimed, send)
-            status = await self._context.writer.run(
-                partial(self._settle, table=table, claimed=claimed, outcome=outcome)
-            )
+            settle = partial(self._settle, table=table, claimed=claimed, outcome=outcome)
+            status = await self._context.writer.run(settle, gives_way=True)
         except UsherError as error:
             _log.warning("a message could not be settled; it will be sent again", delivery=claimed.id, error=str(error))
         except Exception as error:  # noqa: BLE001 - a defect costs one message, which is tried again after its lease

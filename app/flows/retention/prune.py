@@ -68,7 +68,7 @@ class Pruner:
 
     async def run_once(self) -> dict[str, int]:
         """Prune until nothing is left to prune; return how many events went, and how many lost their bodies."""
-        await self._context.writer.run(self._prune_others)
+        await self._context.writer.run(self._prune_others, gives_way=True)
         total = 0
         after: str | None = self._start() if self._shortest_days() > 0 else None
         while after is not None:
@@ -78,7 +78,11 @@ class Pruner:
             if after is not None:
                 await asyncio.sleep(PAUSE_S)
         bodies = await self._bodies.run_once()
-        return {"pruned": total, "bodies": bodies, "accesses": await self._context.writer.run(self._prune_accesses)}
+        return {
+            "pruned": total,
+            "bodies": bodies,
+            "accesses": await self._context.writer.run(self._prune_accesses, gives_way=True),
+        }
 
     def _shortest_days(self) -> float:
         """Return the shortest retention of all projects; 0 if all is kept forever."""

@@ -61,11 +61,14 @@ class Endpoint:
 
 
 def read_endpoints(connection: Connection, *, locked: bool = False) -> list[Endpoint]:
-    """Return the endpoints that get webhooks now; `locked` keeps them from being deleted in this transaction."""
+    """Return the endpoints that get webhooks now; `locked` keeps them from being deleted in this transaction.
+
+    Those that a transaction of others is about to delete are then left out: a call must not wait for its end.
+    """
     column = webhook_subscriptions.c
     query = select(webhook_subscriptions).where(column.enabled, column.paused_at.is_(None)).order_by(column.id)
     if locked:
-        query = query.with_for_update(read=True, key_share=True)
+        query = query.with_for_update(read=True, key_share=True, skip_locked=True)
     return [_endpoint(row) for row in connection.execute(query).mappings()]
 
 
