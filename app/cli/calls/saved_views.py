@@ -20,7 +20,8 @@ from app.clock import SystemClock
 from app.errors import InvalidInputError, NotFoundError, Problem, did_you_mean
 
 ViewOption = Annotated[
-    str | None, typer.Option("--view", metavar="NAME", help="filters of this saved view; other options go before it")
+    str | None,
+    typer.Option("--view", metavar="NAME", help="filters of this saved view; other options take the place of its own"),
 ]
 ViewUserOption = Annotated[
     str | None, typer.Option("--user", metavar="NAME", help="with the private views of this user, not only shared ones")

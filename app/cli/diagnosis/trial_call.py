@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -218,8 +219,8 @@ def _reason(one: DispatchSummary) -> str:
         return one.reason or one.status
     waited = ((one.ended_at or one.created_at) - one.created_at).total_seconds()
     if one.status is DispatchStatus.CANCELLED and waited < _TAKEN_FOR_ABSENT_S:
-        detail = "a call that waits for a place (agents, max_calls) needs a caller that LiveKit lists"
-        return f"{one.agent_asked!r} was not asked: {detail}"
+        detail = "where there are limits (agents, max_calls), only a caller that LiveKit lists gets a place"
+        return f"{one.agent_asked!r} was not asked: {detail}; try: usher probe {shlex.quote(one.agent_asked)}"
     cause = f"not within {waited:.1f} s" if one.status is DispatchStatus.CANCELLED else one.reason
     return f"{cause}; is a worker registered under {one.agent_asked!r}, and below its load limit?"
 

@@ -62,7 +62,8 @@ async def test_an_agent_with_limits_cannot_be_tried_with_a_placeholder(
         answer = await call(running, sqlite_database, tmp_path, "--metadata", '{"department": "sales"}', "--json")
         (dispatch,) = answer.json["dispatches"]
         assert answer.code == 1
-        assert "'sales-agent' was not asked: a call that waits for a place" in dispatch["reason"]
+        assert "'sales-agent' was not asked: where there are limits" in dispatch["reason"]
+        assert dispatch["reason"].endswith("try: usher probe sales-agent")
 
 
 async def test_a_caller_that_no_rule_matches(sqlite_database: Database, tmp_path: Path) -> None:
