@@ -74,6 +74,16 @@ def read_projects(stored: Iterable[str] | None) -> Projects:
     return None if stored is None else frozenset(stored)
 
 
+def projects_in(stored: object) -> tuple[str, ...] | None:
+    """Return the names in a restriction as its column holds it; None: all projects.
+
+    Plain SQL may have stored what is no list of names: what is none in it permits nothing.
+    """
+    if stored is None:
+        return None
+    return tuple(name for name in stored if isinstance(name, str)) if isinstance(stored, list) else ()
+
+
 def stored_projects(projects: Collection[str] | None) -> list[str] | None:
     """Return how a restriction is stored: its names in order; raises InvalidInputError for one that is no name."""
     if projects is None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 from sqlalchemy import Connection, insert, select, update
 
-from app.accounts.roles import Projects, Role, both, lower_of, read_projects, stored_projects
+from app.accounts.roles import Projects, Role, both, lower_of, projects_in, read_projects, stored_projects
 from app.accounts.users import User, read_user
 from app.clock import new_id, new_secret
 from app.db.audit_log import AuditEntry, append
@@ -188,7 +188,7 @@ def _token(row: Mapping[Any, Any]) -> Token:
         user_name=row["user_name"],
         name=row["name"],
         role=Role(row["role"]),
-        projects=None if row["projects"] is None else tuple(row["projects"]),
+        projects=projects_in(row["projects"]),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],

@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from app.accounts.password import NO_PASSWORD
-from app.accounts.roles import Role, stored_projects
+from app.accounts.roles import Role, projects_in, stored_projects
 from app.clock import new_id
 from app.db.audit_log import AuditEntry, append
 from app.db.tables import sessions, signing_keys, users
@@ -288,7 +288,7 @@ def _user(row: Mapping[Any, Any]) -> User:
         id=row["id"],
         name=row["name"],
         role=Role(row["role"]),
-        projects=None if row["projects"] is None else tuple(row["projects"]),
+        projects=projects_in(row["projects"]),
         password_hash=row["password_hash"],
         disabled=bool(row["disabled"]),
         session_epoch=row["session_epoch"],

@@ -15,8 +15,8 @@ from sqlalchemy import (
     false,
 )
 
-from app.db.columns.column_types import Json, Timestamp, one_of
-from app.db.columns.written_types import EPOCH, WrittenText, WrittenTimestamp
+from app.db.columns.column_types import Timestamp, one_of
+from app.db.columns.written_types import EPOCH, WrittenJson, WrittenText, WrittenTimestamp
 from app.db.tables.base import current_instant, metadata
 from app.db.types import AccessKind
 
@@ -29,9 +29,9 @@ users = Table(
     Column("password_hash", Text, nullable=False),  # argon2
     Column("disabled", Boolean, nullable=False, server_default=false()),
     Column("session_epoch", Integer, nullable=False, server_default="0"),  # raised by whatever ends all sessions
-    Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
-    Column("last_login_at", Timestamp),
-    Column("projects", Json),  # a list of LiveKit projects, whose calls and rules the user may see; NULL: all
+    Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
+    Column("last_login_at", WrittenTimestamp(EPOCH)),
+    Column("projects", WrittenJson),  # a list of LiveKit projects, whose calls and rules the user may see; NULL: all
     Column("identity_issuer", Text),  # the OpenID Connect provider through which the user logs in, and
     Column("identity_subject", Text),  # the user's `sub` there, which the provider never gives to another person
     UniqueConstraint("name"),
@@ -47,11 +47,11 @@ api_tokens = Table(
     Column("name", Text, nullable=False),  # what it is for
     Column("role", Text, nullable=False),  # at most the user's
     Column("token_hash", Text, nullable=False),  # the token itself is shown once and not stored
-    Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
-    Column("expires_at", Timestamp),
-    Column("revoked_at", Timestamp),
-    Column("last_used_at", Timestamp),
-    Column("projects", Json),  # as those of users; both hold
+    Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
+    Column("expires_at", WrittenTimestamp(EPOCH)),
+    Column("revoked_at", WrittenTimestamp(EPOCH)),
+    Column("last_used_at", WrittenTimestamp(EPOCH)),
+    Column("projects", WrittenJson),  # as those of users; both hold
     UniqueConstraint("token_hash"),
     CheckConstraint("role IN ('viewer', 'editor', 'admin', 'decider')", name="role"),
 )
@@ -64,11 +64,11 @@ sessions = Table(
     Column("secret_hash", Text, nullable=False),  # of the cookie's value, which is not stored
     Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("session_epoch", Integer, nullable=False),  # the user's at the login; the session ends when that is raised
-    Column("created_at", Timestamp, nullable=False),
-    Column("last_seen_at", Timestamp, nullable=False),
-    Column("expires_at", Timestamp, nullable=False),  # whatever happens in it
+    Column("created_at", WrittenTimestamp(EPOCH), nullable=False),
+    Column("last_seen_at", WrittenTimestamp(EPOCH), nullable=False),
+    Column("expires_at", WrittenTimestamp(EPOCH), nullable=False),  # whatever happens in it
     Column(
-        "password_checked_at", Timestamp, nullable=False
+        "password_checked_at", WrittenTimestamp(EPOCH), nullable=False
     ),  # when the user last typed the password, or logged in at the provider
     Column("address", Text, nullable=False, server_default=""),
     Column("user_agent", Text, nullable=False, server_default=""),
