@@ -12,7 +12,7 @@ import typer
 
 from app.cli.framework.command_groups import GROUPS, Group
 from app.cli.framework.flags import hide_flag_types
-from app.cli.framework.terminal import complain, quiet_pipe, say
+from app.cli.framework.terminal import complain, open_streams, quiet_pipe, say
 from app.cli.remote.choice import ServerOption, TokenOption, keep_choice, local_only, works_over_api
 from app.errors import InvalidInputError, NotFoundError, UsherError
 
@@ -149,6 +149,7 @@ def _words() -> Sequence[str]:
 
 def main() -> None:
     """Run the command line; exit 0: done, 1: the answer is no, 2: wrong use or an error."""
+    open_streams()
     try:
         with quiet_pipe():
             program = typer.main.get_command(build(_words()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
@@ -36,7 +38,8 @@ def say(*lines: str) -> None:
 
 def say_json(document: Any) -> None:
     """Print a JSON document."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+    is_ascii = not _is_unicode(sys.stdout)
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=is_ascii, default=str) + "\n")
 
 
 def show(*renderables: RenderableType) -> None:
@@ -135,21 +138,48 @@ def _write(lines: Iterable[str], file: TextIO, report: Callable[[int], None] | N
     return count
 
 
+def open_streams() -> None:
+    """Give the process the standard streams that it was started without (`>&-`), and all of them any characters."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the whole process
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper) and not _is_unicode(stream):
+            stream.reconfigure(errors="replace")
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().replace("-", "").startswith("utf")
+
+
 @contextmanager
 def quiet_pipe() -> Iterator[None]:
-    """End quietly when the reader of the output closes it (`| head`)."""
+    """End quietly when the reader of the output closes it (`| head`), and with one line where the disk is full."""
     try:
         yield
     except BrokenPipeError:
         _drop_output()
         sys.exit(1)
+    except OSError as error:
+        _end_if_full(error)
+        raise
     finally:
         try:
             sys.stdout.flush()
         except BrokenPipeError:
             _drop_output()
+        except OSError as error:
+            _end_if_full(error)
+            raise
         except ValueError:  # closed already
             pass
+
+
+def _end_if_full(error: OSError) -> None:
+    if error.errno == errno.ENOSPC:
+        _drop_output()
+        complain(f"the output cannot be written: {error.strerror}")
+        sys.exit(2)
 
 
 def _drop_output() -> None:
