@@ -13,10 +13,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from gettext import NullTranslations
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 from unicodedata import bidirectional
 
 from markupsafe import escape
+
+K = TypeVar("K")
 
 NARROW_SPACE: Final = "\u202f"
 """Separates thousands in English: not every reader takes a comma for that."""
@@ -90,7 +92,7 @@ def _translated(value: Any) -> Any:
     return value.translated() if isinstance(value, TranslatableText) else value
 
 
-def _isolated(values: Mapping[str, Any]) -> Mapping[str, Any]:
+def _isolated(values: Mapping[K, Any]) -> Mapping[K, Any]:
     """Return the values of a sentence so that names written from right to left do not turn the rest of a page around.
 
     Templates do the same with `<bdi>`.
@@ -115,6 +117,11 @@ def _turning_nothing(text: str) -> str:
 
 def _is_rtl(value: Any) -> bool:
     return isinstance(value, str) and not value.isascii() and any(bidirectional(one) in {"R", "AL"} for one in value)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names with commas between; on a page, one that is written from right to left does not turn the others."""
+    return ", ".join(map(str, _isolated(dict(enumerate(names))).values()))
 
 
 def ngettext(singular: str, plural: str, number: int, /, **values: Any) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from app.audit import duration_text, interval_text, reason_text
 from app.db.types import format_instant
-from app.translation import DIRECTION_CONTROLS, current_language, gettext, number_text
+from app.translation import DIRECTION_CONTROLS, current_language, gettext, listed, number_text
 
 NOTHING: Final = "\u2013"
 """An en dash, where there is no figure."""
@@ -172,6 +172,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "mean": mean,
     "times": times,
     "translated": gettext,
+    "listed": listed,
     "window": window,
     "document": document,
     "brief": brief,

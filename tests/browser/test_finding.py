@@ -207,3 +207,19 @@ def test_a_view_of_today_is_of_the_viewers_day(page: Page, stage: Stage) -> None
     expect(page).to_have_url(re.compile(f"range=today&tz={_zone(page)}"))
     link = page.get_by_role("navigation", name="Saved views").get_by_role("link", name="Today")
     expect(link).to_have_attribute("href", re.compile(f"range=today&tz={_zone(page)}"))
+
+
+def test_the_keyboard_stays_in_a_list_when_its_row_leaves_it(page: Page, stage: Stage) -> None:
+    page.goto(f"{stage.url}/console/")
+    latest = page.locator("section", has=page.get_by_role("heading", name="Latest calls"))
+    row = latest.locator("a.who").last
+    row.focus()
+    address = row.get_attribute("href")
+    # When so many callers join that the row is listed no more
+    for number in range(20):
+        stage.join(f"new-{number}", f"new-{number}")
+    expect(latest.locator(f'a[href="{address}"]')).to_have_count(0)
+    # Then the next key goes on in the list
+    assert latest.evaluate("(list) => list.contains(document.activeElement)")
+    page.keyboard.press("Tab")
+    expect(latest.locator("a.who").first).to_be_focused()

@@ -14,7 +14,7 @@ from app.audit.records.action_records import ActionRecord
 from app.audit.records.record_types import AuditRecord, EventDetail
 from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.types import EventOutcome, parse_instant
-from app.translation import gettext, ngettext, translatable
+from app.translation import gettext, listed, ngettext, translatable
 from app.webhook.lookup_answers import AnswerStatus
 
 
@@ -53,7 +53,7 @@ def decision_step(event: EventDetail) -> Step | None:
     """Return the step of the rules' decision about an event; None when no rules were evaluated."""
     decision = event.decision or {}
     if event.outcome is EventOutcome.LOOKING_UP:
-        names = ", ".join(repr(name) for name in decision.get("waits_for") or ())
+        names = listed(repr(name) for name in decision.get("waits_for") or ())
         later = gettext("the rules are evaluated later")
         title = gettext("the answer of %(names)s is awaited", names=names) if names else later
         reason = reason_of_decision(event)
@@ -67,7 +67,7 @@ def decision_step(event: EventDetail) -> Step | None:
     if served_by:
         facts["served_by"] = served_by
     if matched:
-        names = ", ".join(repr(name) for name in matched)
+        names = listed(repr(name) for name in matched)
         title = ngettext("rule %(names)s matched", "rules %(names)s matched", len(matched), names=names)
         if served_by and not decision.get("dispatches"):
             why = why or gettext("another dispatch already serves this caller with that agent")

@@ -23,7 +23,7 @@ from app.rules.book.rule_book import RuleBook
 from app.rules.goal import rule_goal
 from app.rules.rule import BadRule, Rule
 from app.rules.rule_projects import may_match
-from app.translation import translatable
+from app.translation import listed, translatable
 from app.webhook.event import BODY_DROPPED
 from app.webhook.event_store import from_row
 
@@ -173,4 +173,4 @@ def _matched_then(decision: Mapping[str, Any]) -> list[str]:
 
 
 def _names(names: list[str]) -> str:
-    return ", ".join(repr(name) for name in names) or translatable("no rule")
+    return listed(repr(name) for name in names) or translatable("no rule")

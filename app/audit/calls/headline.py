@@ -13,7 +13,7 @@ from app.db.types import Cause
 from app.livekit.vocabulary import JOINS
 from app.outbox.dispatch import BESIDE, Dispatch
 from app.outbox.states import WAITING
-from app.translation import gettext, translatable
+from app.translation import gettext, listed, translatable
 
 _SENTENCES: Final[Mapping[CallState, str]] = {
     CallState.WAITING: translatable("%(who)s is waiting for %(agents)s: %(reason)s"),
@@ -60,7 +60,7 @@ def sentence_of(
     who = call.participant_identity or gettext("room %(room)s", room=call.room_name)
     came = _named(one for one in made if one.joined_at is not None)
     awaited = _named(one for one in made if one.status in WAITING and not _is_to_take_over(one))
-    agents = ", ".join(call.agents) or gettext("no agent")
+    agents = listed(call.agents) or gettext("no agent")
     if call.state is CallState.WAITING and not made:  # its lookups are asked, which say what agent
         agents = gettext("an agent")
     of_action = _OF_ACTIONS.get(call.state) if is_acted_on and not made else None
@@ -96,7 +96,7 @@ def _is_to_take_over(dispatch: Dispatch) -> bool:
 
 
 def _named(made: Iterable[Dispatch]) -> str:
-    return ", ".join(dict.fromkeys(one.agent_to_ask for one in made))
+    return listed(dict.fromkeys(one.agent_to_ask for one in made))
 
 
 def _arrival(agents: str, who: str, seconds: float | None) -> str:

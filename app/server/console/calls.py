@@ -38,7 +38,7 @@ from app.server.access.own_projects import require_own
 from app.server.console.call_list import call_list_routes
 from app.server.console.call_text import call_markdown
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
-from app.translation import gettext, translatable
+from app.translation import gettext, listed, translatable
 
 _RULES_SHOWN: Final = 60
 _NEAR_SHOWN: Final = 5
@@ -160,7 +160,7 @@ def _hint(found: Explanation, timeline: Timeline, *, can_redrive: bool) -> str:
     """Return what an operator can do about the call; empty if nothing."""
     state = timeline.call.state
     if found.matching_now and state in {CallState.NO_MATCH, CallState.FAILED}:
-        names = ", ".join(repr(one.rule) for one in found.matching_now)
+        names = listed(repr(one.rule) for one in found.matching_now)
         text = translatable(
             "With the current rules, %(rules)s would match. If the caller is still there, retry with the current rules."
         )

@@ -78,6 +78,11 @@ function keptPause(element) {
   };
 }
 
+// Where the keyboard goes on, also when what had the focus is listed there no more: a call may be in several lists.
+function placeOf(element, heading) {
+  return [...element.querySelectorAll("section")].find((one) => one.querySelector("h2")?.textContent === heading) || element;
+}
+
 // Renews a part of the page and says how it stands: live, paused, held while text is selected, or not updated.
 function refresh(element) {
   const every = Number(element.dataset.every || "3") * 1000;
@@ -123,10 +128,16 @@ function refresh(element) {
     shown = part;
     const active = document.activeElement;
     const focused = element.contains(active) ? active.id || active.getAttribute("href") : null;
+    const heading = element.contains(active) ? active.closest("section")?.querySelector("h2")?.textContent : undefined;
     const kept = [...element.querySelectorAll("[data-keep]")];  // drawn by a script, which renews them itself
     element.innerHTML = part;
     for (const one of kept) document.getElementById(one.id)?.replaceWith(one);
-    if (focused) [...element.querySelectorAll("a[href], [id]")].find((one) => (one.id || one.getAttribute("href")) === focused)?.focus({ preventScroll: true });
+    if (focused) {
+      const place = placeOf(element, heading);
+      const again = [...place.querySelectorAll("a[href], [id]")].find((one) => (one.id || one.getAttribute("href")) === focused);
+      if (!again) place.tabIndex = -1;
+      (again || place).focus({ preventScroll: true });
+    }
     localize(element);
     tick();
     countInTitle();

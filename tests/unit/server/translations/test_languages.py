@@ -12,7 +12,7 @@ from app.audit import duration_text
 from app.server.formatting import count, moment, share, times
 from app.server.translations.catalogues import read_languages
 from app.server.translations.choice import choose_language
-from app.translation import ENGLISH, Language, gettext, ngettext, pgettext, translatable, use_language
+from app.translation import ENGLISH, Language, gettext, listed, ngettext, pgettext, translatable, use_language
 
 HEAD = """msgid ""
 msgstr ""
@@ -112,6 +112,17 @@ def test_no_name_turns_the_sentence_around_it() -> None:
     assert gettext("room %(room)s was opened", room=name) == f"room {name} was opened"
     with use_language(ENGLISH):
         assert gettext("room %(room)s was opened", room=name) == "room \ufffdroom\ufffd was opened"
+
+
+def test_names_of_a_list_keep_their_order() -> None:
+    names = ["\u05d0\u05d1", "support", "\u202ex"]
+    assert listed(names) == "\u05d0\u05d1, support, \u202ex"
+    with use_language(ENGLISH):
+        assert listed(names) == "\u2068\u05d0\u05d1\u2069, support, \ufffdx"
+        assert (
+            gettext("%(agents)s joined", agents=listed(names[:2]))
+            == "\u2068\u2068\u05d0\u05d1\u2069, support\u2069 joined"
+        )
 
 
 def test_a_name_in_a_sentence_within_a_sentence_stays_isolated() -> None:
