@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from app.audit.call_lists.call_rows import CallRow
 from app.audit.call_lists.call_search import lower_ascii
 from app.audit.call_lists.phone_text import SoughtNumbers
-from app.audit.calls.call_head import CallDirection, CallDispatch, CallHead, CallOutcome, CallState
-from app.audit.records.record_types import EventSummary
+from app.audit.calls.call_head import CallDirection, CallDispatch, CallOutcome, CallState
 from app.db.columns.action_types import CallerActionStatus
 from app.db.types import DispatchStatus, EventOutcome
 from app.outbox.states import WAITING
@@ -73,12 +73,12 @@ class CallFilter:
     @property
     def needs_dispatch(self) -> bool:
         """Whether only calls with a dispatch are wanted."""
-        return bool(self.rule or self.agent or self.outcome)
+        return bool(self.agent or self.outcome)
 
     @property
     def follows_rows(self) -> bool:
         """Whether indexes of dispatches and of actions on callers find the calls, in place of the list of all joins."""
-        return bool(self.needs_dispatch or (self.states and not self.states & _OF_JOINS.keys()))
+        return bool(self.needs_dispatch or self.rule or (self.states and not self.states & _OF_JOINS.keys()))
 
     @property
     def statuses(self) -> tuple[DispatchStatus, ...]:
@@ -94,9 +94,7 @@ class CallFilter:
 
     @property
     def action_statuses(self) -> tuple[CallerActionStatus, ...]:
-        """The states of the actions by which such calls are found, if they need no dispatch."""
-        if self.needs_dispatch:
-            return ()
+        """The states of the actions by which such calls are found."""
         return tuple(sorted({status for state in self.states for status in _OF_ACTIONS.get(state, ())}))
 
     @property
@@ -111,7 +109,7 @@ class CallFilter:
     @property
     def reads_every_call(self) -> bool:
         """Whether calls must be read to know whether they match, beyond what the lists of rows filter by."""
-        return bool(self.needs_dispatch or self.states - _OF_JOINS.keys() or self.metadata)
+        return bool(self.needs_dispatch or self.rule or self.states - _OF_JOINS.keys() or self.metadata)
 
     def has_dispatch(self, one: CallDispatch) -> bool:
         """Return whether a dispatch is of those by which the call is found."""
@@ -123,30 +121,26 @@ class CallFilter:
             return False
         return self.outcome is None or self.outcome in one.outcomes
 
-    def has_call(self, head: CallHead, made: Sequence[CallDispatch], body: Mapping[str, Any] | None) -> bool:
-        """Return whether a call matches; `body` is that of its join, needed if metadata are asked for."""
+    def has_call(self, call: CallRow) -> bool:
+        """Return whether a call matches; it has its body if metadata are asked for."""
+        head = call.head
         if self.states - _OF_JOINS.keys() and head.state not in self.states:
             return False
         if self.direction is not None and head.direction is not self.direction:
             return False
-        if self.metadata and not _has_metadata(body or {}, self.metadata):
+        if self.metadata and not _has_metadata(call.body or {}, self.metadata):
             return False
-        return not self.needs_dispatch or any(map(self.has_dispatch, made))
+        if not (self.needs_dispatch or self.rule) or any(map(self.has_dispatch, call.made)):
+            return True
+        return not self.needs_dispatch and any(one.rule == self.rule for one in call.actions)
 
 
-def has_text(
-    join: EventSummary,
-    name: str | None,
-    dialled: str | None,
-    made: Sequence[CallDispatch],
-    wanted: str,
-    *,
-    numbers: SoughtNumbers,
-) -> bool:
+def has_text(call: CallRow, wanted: str, *, numbers: SoughtNumbers) -> bool:
     """Return whether `call_search` would find a call by `wanted`: for calls that another way has found.
 
     `numbers`: those that `wanted` may mean.
     """
+    join, made, name = call.join, call.made, call.head.participant_name
     ids = (join.id, join.livekit_id, join.participant_sid, join.room_sid, *(one.id for one in made))
     if wanted in ids:
         return True
@@ -154,9 +148,9 @@ def has_text(
     prefix = lower_ascii(wanted)
     if any(lower_ascii(one).startswith(prefix) or one.casefold().startswith(wanted.casefold()) for one in names):
         return True
-    if numbers.has(join.phone_number) or numbers.has(dialled):
+    if numbers.has(join.phone_number) or numbers.has(call.trunk_number):
         return True
-    begun = (each for one in made for each in (one.first_agent, one.agent, one.rule))
+    begun = (*call.head.rules, *(each for one in made for each in (one.first_agent, one.agent)))
     return any(each.casefold().startswith(wanted.casefold()) for each in begun)
 
 

@@ -15,17 +15,17 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from app.audit.call_lists.call_filter import CallFilter, has_text
 from app.audit.call_lists.call_rows import CallRow, read_calls
-from app.audit.call_lists.call_search import call_search
+from app.audit.call_lists.call_search import by_action, call_search
 from app.audit.call_lists.phone_text import SoughtNumbers
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
-from app.audit.lists.access_path import AccessPath, ByIndexedValue, ByPrefix, ByValueAndMinute, ThroughNewerRows
+from app.audit.lists.access_path import AccessPath, ByPrefix, ByValueAndMinute
 from app.audit.lists.dispatch_list import DispatchFilter, search_dispatches
 from app.audit.lists.event_list import EventFilter, by_outcome, search_events
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
 from app.audit.lists.paging import LARGEST_PAGE, Page, decode_cursor, encode_cursor, read_merged
 from app.audit.lists.path_rows import Search, is_common
 from app.db.record_ids import instant_of_id, lowest_id_at
-from app.db.tables import caller_actions, dispatch_attempts, dispatches, events
+from app.db.tables import dispatch_attempts, dispatches, events
 from app.db.types import AttemptOutcome, Cause, EventOutcome, ReplacesKind
 from app.livekit.participant.role import PHONE_KINDS, Role
 from app.livekit.vocabulary import EventType
@@ -93,7 +93,7 @@ class _Lister:
         self._numbers = SoughtNumbers(chosen.q or "")
         self._paths: tuple[AccessPath, ...] = call_search(connection, chosen.q) if chosen.q else ()
         self._by_rows = chosen.follows_rows and (not self._paths or self._is_q_common())
-        self._by_dispatches = self._by_rows and bool(chosen.needs_dispatch or chosen.statuses)
+        self._by_dispatches = self._by_rows and bool(chosen.needs_dispatch or chosen.rule or chosen.statuses)
         self.takes_all = not (chosen.reads_every_call or self._by_rows)
         """Whether each row that is found is a call to list."""
 
@@ -128,15 +128,9 @@ class _Lister:
 
     def _is_wanted(self, call: CallRow) -> bool:
         chosen = self._chosen
-        if (
-            self._by_rows
-            and chosen.q
-            and not has_text(
-                call.join, call.head.participant_name, call.trunk_number, call.made, chosen.q, numbers=self._numbers
-            )
-        ):
+        if self._by_rows and chosen.q and not has_text(call, chosen.q, numbers=self._numbers):
             return False
-        return chosen.has_call(call.head, call.made, call.body)
+        return chosen.has_call(call)
 
     def _names(self, row: _Row, calls: dict[str, CallRow]) -> bool:
         """Return whether a row is the one for which its call is listed: of several dispatches the newest, if any."""
@@ -213,11 +207,13 @@ def _row(row: Mapping[Any, Any]) -> _Row:
 
 
 def _paths_without_dispatch(chosen: CallFilter) -> tuple[AccessPath, ...]:
-    """Return the access paths to the joins of calls that are in a state without any dispatch."""
-    column = caller_actions.c
-    actions = (ByIndexedValue(column.status, status, column.id) for status in chosen.action_statuses)
-    paths: list[AccessPath] = [ThroughNewerRows(column.event_id, one, events.c.id) for one in actions]
-    if CallState.WAITING in chosen.states and not chosen.needs_dispatch:
+    """Return the access paths to the joins of calls that need no dispatch to match."""
+    if chosen.needs_dispatch:
+        return ()
+    if chosen.rule:
+        return (by_action("rule_name", chosen.rule),)
+    paths: list[AccessPath] = [by_action("status", status) for status in chosen.action_statuses]
+    if CallState.WAITING in chosen.states:
         paths.append(by_outcome(EventOutcome.LOOKING_UP))
     return tuple(paths)
 

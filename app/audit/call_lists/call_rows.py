@@ -42,6 +42,7 @@ class CallRow:
     join: EventSummary
     head: CallHead
     made: tuple[CallDispatch, ...]
+    actions: tuple[CallAction, ...]
     body: Mapping[str, Any] | None
     """Of the join, if it was asked for."""
     trunk_number: str | None
@@ -81,17 +82,17 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
         of_call = _dispatches_of(rows[event_id], own, early)
         name, done, trunk = stored["participant_name"], actions.get(event_id, ()), stored["trunk_number"]
         head = head_of(join, join, of_call, left.get(event_id), name, actions=done, trunk_number=trunk)
-        found.append(CallRow(join, head, tuple(of_call), stored["body"], stored["trunk_number"]))
+        found.append(CallRow(join, head, tuple(of_call), tuple(done), stored["body"], stored["trunk_number"]))
     return found
 
 
 def _actions_of(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[CallAction]]:
     """Return what was to be done with the callers who joined by these events, oldest first."""
     found: dict[str, list[CallAction]] = {}
-    columns = [caller_actions.c[name] for name in ("event_id", "kind", "status", "reason")]
+    columns = [caller_actions.c[name] for name in ("event_id", "kind", "status", "reason", "rule_name")]
     query = select(*columns).where(caller_actions.c.event_id.in_(event_ids)).order_by(caller_actions.c.id)
     for row in connection.execute(query):
-        action = CallAction(CallerActionKind(row.kind), CallerActionStatus(row.status), row.reason)
+        action = CallAction(CallerActionKind(row.kind), CallerActionStatus(row.status), row.reason, row.rule_name)
         found.setdefault(row.event_id, []).append(action)
     return found
 

@@ -24,6 +24,7 @@ from app.db.tables import (
     HAS_NUMBER,
     IS_CALL,
     MAX_SEARCHED,
+    caller_actions,
     dispatch_attempts,
     dispatches,
     events,
@@ -63,8 +64,16 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
         paths += [by_name(name, digest) for name in ("participant_identity", "room_name")]
         paths.append(by_phone_number(digest))
     for name in ("agent_name", "asked_agent_name", "rule_name"):
-        paths += [_by_name(name, value) for value in _begun_by(connection, name, wanted)]
+        paths += [_by_name(name, value) for value in _begun_by(connection, dispatches.c[name], wanted)]
+    of_actions = _begun_by(connection, caller_actions.c.rule_name, wanted)
+    paths += [by_action("rule_name", rule) for rule in of_actions]
     return tuple(paths)
+
+
+def by_action(column: str, value: str) -> ThroughNewerRows:
+    """Return the access path to the joins of callers whom an action with this value concerned."""
+    first = ByIndexedValue(caller_actions.c[column], value, caller_actions.c.id)
+    return ThroughNewerRows(caller_actions.c.event_id, first, events.c.id)
 
 
 _TEXTS: Final[tuple[FunctionElement[str], ...]] = (searched_identity(), searched_room(), searched_name())
@@ -126,7 +135,7 @@ def _by_name(column: str, value: str) -> ThroughNewerRows:
     return ThroughNewerRows(dispatches.c.event_id, first, events.c.id)
 
 
-def _begun_by(connection: Connection, column: str, wanted: str) -> Iterator[str]:
+def _begun_by(connection: Connection, column: ColumnElement[str], wanted: str) -> Iterator[str]:
     prefix = wanted.casefold()
-    known: Sequence[str] = names(connection, dispatches.c[column])
+    known: Sequence[str] = names(connection, column)
     yield from [name for name in known if name.casefold().startswith(prefix)][:_MAX_NAMES]

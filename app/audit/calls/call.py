@@ -53,7 +53,7 @@ class CallFacts:
             for record in self.dispatches
         ]
         name = latest.participant_name or name_in(latest.body or {})
-        actions = [CallAction(one.kind, one.status, one.reason) for one in self.actions]
+        actions = [CallAction(one.kind, one.status, one.reason, one.rule_name) for one in self.actions]
         left_at = left.received_at if left else None
         return head_of(first, latest, own, left_at, name, actions=actions, trunk_number=_trunk_number(latest))
 

@@ -141,6 +141,7 @@ class CallAction:
     kind: CallerActionKind
     status: CallerActionStatus
     reason: str
+    rule: str
 
 
 def head_of(
@@ -180,7 +181,7 @@ def head_of(
         seconds_to_agent=None if agent_joined_at is None else (agent_joined_at - joined_at).total_seconds(),
         participant_name=name or None,
         direction=(direction := _direction_of(latest)),
-        rules=tuple(dict.fromkeys(one.rule for one in made if one.rule)),
+        rules=tuple(dict.fromkeys(filter(None, [*(one.rule for one in made), *(one.rule for one in actions)]))),
         asked_agents=tuple(dict.fromkeys(each for one in made for each in (one.first_agent, one.agent) if each)),
         outcomes=tuple(one for one in CallOutcome if one in outcomes),
         cause=cause,

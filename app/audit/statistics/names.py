@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, select, type_coerce
+from sqlalchemy import Column, ColumnElement, Connection, case, func, select, type_coerce
 
 from app.audit.named_agents import agents_of_rules
 from app.audit.statistics.dialects import names_table
 from app.db.record_ids import instant_of_id
 from app.db.tables import agents as agents_table
-from app.db.tables import dispatches
+from app.db.tables import caller_actions, dispatches
 from app.errors import nearest
 from app.json_shape import Instant, JsonShape
 from app.translation import translatable
@@ -62,13 +62,18 @@ def warnings_about_agents(
 
 
 def known_rules(connection: Connection) -> list[str]:
-    """Return every rule that dispatches name, sorted, `MAX_NAMES` at most."""
-    return names(connection, dispatches.c.rule_name)
+    """Return every rule that dispatches or actions on callers name, sorted, `MAX_NAMES` at most."""
+    found = {name for table in (dispatches, caller_actions) for name in names(connection, table.c.rule_name)}
+    return sorted(found)[:MAX_NAMES]
 
 
 def last_hits(connection: Connection, rules: Sequence[str]) -> dict[str, datetime | None]:
-    """Return when each of the rules last made a dispatch, by name; None if never."""
-    return {one.name: one.last_at for one in _seen(connection, dispatches.c.rule_name, rules)}
+    """Return when each of the rules last made a dispatch, or removed or transferred a caller, by name; None: never."""
+    found: dict[str, datetime | None] = {}
+    for table in (dispatches, caller_actions):
+        for one in _seen(connection, table.c.rule_name, rules):
+            found[one.name] = max(filter(None, (one.last_at, found.get(one.name))), default=None)
+    return found
 
 
 def last_joins(connection: Connection, agents: Sequence[str]) -> dict[str, datetime]:
@@ -113,15 +118,16 @@ def names(connection: Connection, column: ColumnElement[str]) -> list[str]:
     return list(connection.scalars(query))
 
 
-def _seen(connection: Connection, column: ColumnElement[str], wanted: Sequence[str]) -> list[Seen]:
+def _seen(connection: Connection, column: Column[str], wanted: Sequence[str]) -> list[Seen]:
     if not wanted:
         return []
     # The inner query reads one entry of the index for each name; it asks for a range, see `access_path`.
     wanted_names = names_table(connection, wanted[:MAX_NAMES])
+    key = column.table.c.id
     last = (
-        select(dispatches.c.id)
+        select(key)
         .where(column >= wanted_names.c.name, column <= wanted_names.c.name)
-        .order_by(column.desc(), dispatches.c.id.desc())
+        .order_by(column.desc(), key.desc())
         .limit(1)
         .correlate(wanted_names)
         .scalar_subquery()

@@ -59,4 +59,5 @@ caller_actions = Table(
     Index(None, "room_sid"),
     Index(None, "participant_identity", "id"),
     Index(None, "status", "id"),  # lists of calls in a state that an action decides
+    Index(None, "rule_name", "id"),  # lists of the calls of a rule
 )

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from app.audit import CallFilter, CallHead, CallState, list_calls, timeline
+from app.audit import (
+    CallFilter,
+    CallHead,
+    CallOutcome,
+    CallState,
+    count_rule_hits,
+    known_rules,
+    last_hits,
+    list_calls,
+    timeline,
+)
 from app.audit.call_lists import call_list
 from app.simulator.phones import STATUS
 from tests.conftest import Database
@@ -95,6 +105,11 @@ async def test_each_state_lists_its_calls(database: Database, monkeypatch: pytes
                 assert [one.participant_identity for one in found] == ["ringing"], narrow
             for needs in (CallFilter(states=waiting, rule="awaiting"), CallFilter(states=waiting, agent="absent")):
                 assert [one.participant_identity for one in pages(connection, needs, 5)] == ["awaiting"], needs
+            for of_rule in (CallFilter(rule="moved"), CallFilter(rule="moved", states={CallState.TRANSFERRED})):
+                (moved,) = pages(connection, of_rule, 5)
+                assert (moved.participant_identity, moved.rules) == ("moved", ("moved",))
+            assert list(pages(connection, CallFilter(rule="moved", states=waiting), 5)) == []
+            assert list(pages(connection, CallFilter(rule="moved", outcome=CallOutcome.JOINED), 5)) == []
             (ringing,) = pages(connection, CallFilter(states=waiting, identity="ringing"), 5)
             later = CallFilter(states=waiting, since=ringing.joined_at)
             assert [one.participant_identity for one in pages(connection, later, 5)] == ["slow", "awaiting", "ringing"]
@@ -120,6 +135,29 @@ async def test_a_call_that_was_redriven_after_its_transfer_is_listed_once(databa
         with database.reader_engine().connect() as connection:
             for limit in (1, 5):
                 assert len(list(pages(connection, CallFilter(states={CallState.FAILED}), limit))) == 1
+
+
+@in_virtual_time
+async def test_a_rule_that_acts_on_callers_has_hits_and_its_calls(database: Database) -> None:
+    async with World(database) as world:
+        world.rule("spam callers", None, action="remove", priority=1)
+        world.rule("all", "absent", answer_timeout_s=3, max_attempts=1, on_no_show="remove")
+        world.simulator.join("room", "ana")
+        await world.until(lambda: world.rows("SELECT id FROM caller_actions WHERE status = 'done'"))
+        database.execute("UPDATE routing_rules SET enabled = :no WHERE name = 'spam callers'", no=False)
+        world.simulator.join("other", "eva")
+        await world.until(lambda: world.rows("SELECT id FROM caller_actions WHERE dispatch_id IS NOT NULL"), within=30)
+        with database.reader_engine().connect() as connection:
+            hits = count_rule_hits(connection)
+            last = last_hits(connection, ["spam callers", "all", "other"])
+            assert {rule_id: one.count for rule_id, one in hits.items()} == {1: 1, 2: 1}
+            assert last["spam callers"] == hits[1].last_at is not None
+            assert (last["all"] is None, last["other"]) == (False, None)
+            assert known_rules(connection) == ["all", "spam callers"]
+            for found_by in (CallFilter(rule="spam callers"), CallFilter(q="spam c"), CallFilter(q="SPAM CALLERS")):
+                (call,) = pages(connection, found_by, 5)
+                assert (call.participant_identity, call.rules) == ("ana", ("spam callers",))
+            assert [one.participant_identity for one in pages(connection, CallFilter(rule="all"), 5)] == ["eva"]
 
 
 @in_virtual_time

@@ -210,6 +210,8 @@ def test_calls_and_timelines_go_by_index(connection: Connection) -> None:
         *(CallFilter(states={state}) for state in CallState),
         CallFilter(states={CallState.FAILED, CallState.REMOVED}, projects=("default",), **CURSOR_AND_TIME),
         CallFilter(agent="agent 5", states={CallState.NO_SHOW}),
+        CallFilter(rule="rule 5"),
+        CallFilter(rule="rule 5", states={CallState.FAILED}),
         CallFilter(identity="caller 5"),
     ):
         _assert_by_index(connection, lambda asked, chosen=chosen: list_calls(asked, chosen, limit=5), may_sort=True)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app.agents.agent_limits import is_indefinite
 from app.audit import RuleHits, count_rule_hits, last_hits, objective_text
-from app.db.columns.action_types import OnNoShow
+from app.db.columns.action_types import OnNoShow, RuleAction
 from app.db.types import OnMatch, Recover
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.goal import rule_goal
@@ -27,7 +27,9 @@ _LONGEST_DESCRIBED: Final = 2000  # characters of a pattern
 
 @dataclass(frozen=True, slots=True)
 class ListedRule:
-    """One rule of the page; `hits` counts its dispatches among the latest of all rules.
+    """One rule of the page; `hits` counts its dispatches, removals and transfers among the latest of all rules.
+
+    `is_counted`: whether anything was counted, or could be: nothing is stored of a rule that ignores callers.
 
     `up` and `down` are the rules above which a move by one place puts it, 0 for the last place; None where there is no
     such move. `tied_with`: the rule above, if it has the same priority, so that age decides.
@@ -47,6 +49,7 @@ class ListedRule:
     warnings: tuple[str, ...]
     is_bad: bool
     is_paused: bool = False
+    is_counted: bool = True
     up: int | None = None
     down: int | None = None
     tied_with: str = ""
@@ -54,7 +57,7 @@ class ListedRule:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A page of the list; `counted` is the number of dispatches among which hits are counted."""
+    """A page of the list; `counted` is the number of all hits among which theirs are counted."""
 
     lines: Sequence[ListedRule]
     rules: int
@@ -161,6 +164,7 @@ def _line(
         warnings,
         is_bad=False,
         is_paused=bool(rule.paused_until),
+        is_counted=rule.action is not RuleAction.IGNORE or last_hit is not None,
     )
 
 
