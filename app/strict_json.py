@@ -83,12 +83,16 @@ def parse_storable_json(text: str | bytes) -> Any:
     return storable(value) if "\\u0000" in text or "\\ud" in text or "\\uD" in text else value
 
 
-def parse_stored_json(text: str | bytes) -> Any:
+def parse_stored_json(text: str | bytes | float) -> Any:
     """Return the value of a JSON text that plain SQL may have stored, in a form that can be shown and sent.
+
+    SQLite keeps a bare number as one, which stands for itself.
 
     A number that cannot be read becomes its text, and what is nested deeper than `_SHOWN_DEPTH` levels an ellipsis. A
     text with half of a surrogate pair has U+FFFD in its place, and in place of NUL. JsonError when the text is no JSON.
     """
+    if isinstance(text, int | float):
+        return text if math.isfinite(text) else str(text)
     text = text if isinstance(text, str) else bytes(text).decode("utf-8", "replace")
     value = _decode(_SHOWING_DECODER, text)
     if text.count("{") + text.count("[") > _SHOWN_DEPTH:

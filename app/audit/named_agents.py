@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from sqlalchemy import Connection, and_, or_, select, text
+from sqlalchemy import Connection, and_, or_, select, text, type_coerce
 
 from app.db.any_of import any_of
+from app.db.columns.written_types import WrittenJson
 from app.db.tables import NOT_ENDED, agents, dispatches, probes, routing_rules
 from app.db.types import LIVE
 from app.rules.fallbacks import names_of_fallbacks
@@ -61,6 +62,6 @@ def _joined_a_probe(connection: Connection, names: Collection[str]) -> set[str]:
 
 def _named_by_rules(connection: Connection) -> Iterator[tuple[str, set[str]]]:
     column = routing_rules.c
-    query = select(column.name, column.agent_name, column.fallbacks).order_by(column.name)
+    query = select(column.name, column.agent_name, type_coerce(column.fallbacks, WrittenJson())).order_by(column.name)
     for rule, own, fallbacks in connection.execute(query):
         yield rule, {name for name in (own, *names_of_fallbacks(fallbacks)) if name}

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, select, type_coerce
 
 from app.audit.people.person import IDS_AT_ONCE, Person
+from app.db.columns.written_types import WrittenJson
 from app.db.tables import (
     audit_log,
     caller_actions,
@@ -157,11 +158,11 @@ def _live_rooms(
 
 def _rules_that_name(connection: Connection, person: Person) -> tuple[str, ...]:
     terms = {*person.identities, *person.phone_numbers, person.number} - {""}
-    columns = (routing_rules.c.name, routing_rules.c.pattern, routing_rules.c.metadata, routing_rules.c.description)
+    column = routing_rules.c
+    documents = (type_coerce(each, WrittenJson()) for each in (column.pattern, column.metadata))
+    query = select(column.name, column.description, *documents).order_by(column.id)
     return tuple(
-        row.name
-        for row in connection.execute(select(*columns).order_by(routing_rules.c.id))
-        if any(term in f"{row.name} {row.pattern} {row.metadata} {row.description}" for term in terms)
+        row.name for row in connection.execute(query) if any(term in " ".join(map(str, row)) for term in terms)
     )
 
 

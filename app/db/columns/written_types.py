@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import JSON, ColumnElement, Dialect, Text
+from sqlalchemy import JSON, ColumnElement, Dialect, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -85,6 +85,20 @@ class InstantText(TypeDecorator[str]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
         return canonical_instant(value)
+
+
+class WrittenInteger(TypeDecorator[int]):
+    """A whole number that reads as `if_unreadable` where SQLite holds none."""
+
+    impl = Integer
+    cache_ok = True
+
+    def __init__(self, if_unreadable: int) -> None:
+        super().__init__()
+        self.if_unreadable = if_unreadable
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return value if value is None or isinstance(value, int) else self.if_unreadable
 
 
 class UnreadableText(str):

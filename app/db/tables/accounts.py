@@ -16,24 +16,26 @@ from sqlalchemy import (
 )
 
 from app.db.columns.column_types import Timestamp, one_of
-from app.db.columns.written_types import EPOCH, WrittenJson, WrittenText, WrittenTimestamp
+from app.db.columns.written_types import EPOCH, WrittenInteger, WrittenJson, WrittenText, WrittenTimestamp
 from app.db.tables.base import current_instant, metadata
 from app.db.types import AccessKind
 
 users = Table(
     "users",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("id", WrittenText, primary_key=True),
+    Column("name", WrittenText, nullable=False),
     Column("role", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),  # argon2
+    Column("password_hash", WrittenText, nullable=False),  # argon2
     Column("disabled", Boolean, nullable=False, server_default=false()),
-    Column("session_epoch", Integer, nullable=False, server_default="0"),  # raised by whatever ends all sessions
+    Column(
+        "session_epoch", WrittenInteger(-1), nullable=False, server_default="0"
+    ),  # raised by whatever ends all sessions
     Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("last_login_at", WrittenTimestamp(EPOCH)),
     Column("projects", WrittenJson),  # a list of LiveKit projects, whose calls and rules the user may see; NULL: all
-    Column("identity_issuer", Text),  # the OpenID Connect provider through which the user logs in, and
-    Column("identity_subject", Text),  # the user's `sub` there, which the provider never gives to another person
+    Column("identity_issuer", WrittenText),  # the OpenID Connect provider through which the user logs in, and
+    Column("identity_subject", WrittenText),  # the user's `sub` there, which the provider never gives to another person
     UniqueConstraint("name"),
     Index("uq_users_identity", "identity_issuer", "identity_subject", unique=True),
     CheckConstraint("role IN ('viewer', 'editor', 'admin', 'decider')", name="role"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text, true
 
 from app.db.columns.column_types import Json, Timestamp, one_of
-from app.db.columns.written_types import EPOCH, WrittenJson, WrittenText, WrittenTimestamp
+from app.db.columns.written_types import EPOCH, WrittenInteger, WrittenJson, WrittenText, WrittenTimestamp
 from app.db.tables.base import current_instant, flag, metadata, partial_index
 from app.db.types import DeliveryStatus, IncidentKind, OutgoingEvent
 
@@ -14,14 +14,16 @@ from app.db.types import DeliveryStatus, IncidentKind, OutgoingEvent
 incidents = Table(
     "incidents",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", WrittenText, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("subject", Text, nullable=False, server_default=""),  # the agent, rule or replica; empty: the project
-    Column("project", Text, nullable=False, server_default=""),  # empty: it is of no single project
+    Column("subject", WrittenText, nullable=False, server_default=""),  # the agent, rule or replica; empty: the project
+    Column("project", WrittenText, nullable=False, server_default=""),  # empty: it is of no single project
     Column("opened_at", WrittenTimestamp(EPOCH), nullable=False),
     Column("updated_at", WrittenTimestamp(EPOCH), nullable=False),
     Column("closed_at", WrittenTimestamp(EPOCH)),
-    Column("count", Integer, nullable=False, server_default="1"),  # callers concerned, where it is about callers
+    Column(
+        "count", WrittenInteger(1), nullable=False, server_default="1"
+    ),  # callers concerned, where it is about callers
     Column("detail", WrittenJson, nullable=False),
     Column("muted_until", WrittenTimestamp),  # no notification and no banner before this
     one_of("kind", IncidentKind, "kind"),
@@ -48,7 +50,7 @@ notifications = Table(
 webhook_subscriptions = Table(
     "webhook_subscriptions",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", WrittenText, primary_key=True),
     Column("name", WrittenText, nullable=False),
     Column("url", WrittenText, nullable=False),
     Column("secret", WrittenText, nullable=False),  # signs what is sent; shown once
