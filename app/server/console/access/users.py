@@ -65,9 +65,9 @@ async def add(request: PageRequest) -> Response:
         require_known_projects(projects, request.context.project_names)
         user = await request.context.write(lambda c: add_user(c, name, role, by=by.name, now=now, projects=projects))
     except InvalidInputError as error:
-        return await _page(request, problems=error.problems, status=422)
+        return await _page(request, problems=error.problems, status=422, keeps_form=True)
     except ConflictError as error:
-        return await _page(request, problems=[Problem("name", str(error))], status=409)
+        return await _page(request, problems=[Problem("name", str(error))], status=409, keeps_form=True)
     return await _page(request, link=_link(request, user), link_of=user.name)
 
 
@@ -186,6 +186,7 @@ async def _page(
     link: str = "",
     link_of: str = "",
     status: int = 200,
+    keeps_form: bool = False,
 ) -> Response:
     def load(connection: Connection) -> tuple[list[User], list[Token]]:
         return list_users(connection), list_tokens(connection)
@@ -199,6 +200,7 @@ async def _page(
         tokens=tokens,
         roles=list(Role),
         problems=problems or [],
+        sent=request.field if keeps_form else lambda _name: "",
         secret=secret,
         link=link,
         link_of=link_of,

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
 from app.db.types import IncidentKind, OutgoingEvent
+from app.errors import ConflictError, InvalidInputError, Problem
 from app.incidents.messages.channel import (
     add_notification,
     channels_of_settings,
@@ -70,8 +71,16 @@ async def _page(request: PageRequest, **more: Any) -> Response:
         kinds=list(IncidentKind),
         events=list(OutgoingEvent),
         **await request.context.read(load),
-        **{"secret": "", "secret_of": "", "tested": "", "outcome": None, **more},
+        **{"secret": "", "secret_of": "", "tested": "", "outcome": None, "refused": "", "problems": [], **more},
+        sent=request.field,
+        chosen=[*request.form.get("kinds", ()), *request.form.get("events", ())],
     )
+
+
+async def _refused(request: PageRequest, form: str, error: InvalidInputError | ConflictError) -> Response:
+    """Return the page with the form as it was sent, and what is wrong with it."""
+    problems = error.problems if isinstance(error, InvalidInputError) else [Problem("name", str(error))]
+    return await _page(request, status=error.status, refused=form, problems=problems)
 
 
 async def add_channel(request: PageRequest) -> Response:
@@ -82,7 +91,10 @@ async def add_channel(request: PageRequest) -> Response:
         "quiet_hours": request.field("quiet_hours").strip() or None,
         "timezone": request.field("timezone").strip() or "UTC",
     }
-    await request.context.write(partial(add_notification, values=values, **_who(request)))
+    try:
+        await request.context.write(partial(add_notification, values=values, **_who(request)))
+    except (InvalidInputError, ConflictError) as error:
+        return await _refused(request, "people", error)
     return redirect(_PATH, "channel-added")
 
 
@@ -103,7 +115,10 @@ async def add_program(request: PageRequest) -> Response:
         "url": request.field("url").strip(),
         "events": list(request.form.get("events", ())) or None,
     }
-    made, secret = await request.context.write(partial(add_subscription, values=values, **_who(request)))
+    try:
+        made, secret = await request.context.write(partial(add_subscription, values=values, **_who(request)))
+    except (InvalidInputError, ConflictError) as error:
+        return await _refused(request, "programs", error)
     return await _page(request, secret=secret, secret_of=made.name)
 
 
