@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from app.accounts.reads import PersonalRead, list_reads, record_read
 from app.audit import export_person, find_person, rows_about
+from app.cli.calls.unknown_names import note_unknown_project
 from app.cli.framework.database import database_errors, database_url, editor, reading, require_database, write
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
@@ -60,6 +61,7 @@ def _export_here(person: str, project: str | None) -> dict[str, Any]:
         rows = rows_about(connection, found, now)
         document: dict[str, Any] = export_person(connection, found, rows, now)
     if rows.is_empty:
+        note_unknown_project(project, None)
         raise NotFoundError(f"nothing is stored about {person}")
     settings = read_settings(without_livekit=True)
     if settings.reads_retention_days > 0:
@@ -135,6 +137,7 @@ def erase(
         say(*_lines(erasure, "would be erased" if dry_run else "erased"))
     else:
         say(f"nothing is stored about {person}")
+        note_unknown_project(project, chosen_server())
 
 
 def _lines(erasure: Erasure, done: str) -> list[str]:

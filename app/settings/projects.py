@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import SecretStr
 
-from app.errors import Problem
+from app.errors import Problem, nearest
 from app.settings.cleaning import unquoted
 from app.settings.model import LONGEST_DAYS, Project, Settings
 
@@ -116,6 +116,9 @@ def _is_secret(text: str) -> bool:
     return True
 
 
+_FIELDS: Final = ("name", "url", "api_key", "api_secret", "keys", "redact", "retention_days")
+
+
 def _read_projects_file(path: Path, problems: list[Problem]) -> list[Project]:
     where = "USHER_PROJECTS_FILE"
     try:
@@ -136,6 +139,16 @@ def _read_projects_file(path: Path, problems: list[Problem]) -> list[Project]:
         if not isinstance(entry, dict):
             problems.append(Problem(place, "is not a mapping with name, url, api_key, api_secret"))
             continue
+        problems += [
+            Problem(
+                f"{place}.{key}",
+                f"is no field of a project; fields are {', '.join(_FIELDS)}",
+                None,
+                nearest(key, _FIELDS),
+            )
+            for key in map(str, entry)
+            if key not in _FIELDS
+        ]
         name = entry.get("name")
         if not isinstance(name, str) or not name:
             problems.append(Problem(f"{place}.name", "is missing"))

@@ -343,6 +343,17 @@ def test_a_wrong_redaction_or_retention_of_a_project_is_refused(tmp_path: Path, 
     assert path == f"USHER_PROJECTS_FILE projects[0].{wrong.partition(':')[0]}"
 
 
+def test_a_misspelt_field_of_a_project_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "projects.yaml"
+    file.write_text(
+        "projects:\n  - {name: a, url: 'ws://a', api_key: k, api_secret: hunter2, redacts: [participant.name]}\n"
+    )
+    problems = problems_of({"USHER_PROJECTS_FILE": str(file)})
+    assert list(problems) == ["USHER_PROJECTS_FILE projects[0].redacts"]
+    with pytest.raises(SettingsError, match=r"is no field of a project.*Did you mean 'redact'"):
+        read_settings({"USHER_PROJECTS_FILE": str(file)})
+
+
 @pytest.mark.parametrize("days", ["1e6", "inf", "nan", "-1", "36501"])
 @pytest.mark.parametrize(
     "name",

@@ -12,7 +12,7 @@ from app.audit import CallFilter, CallHead, ExportFormat, duration_text, export_
 from app.cli.calls.call_view import STATE_STYLES
 from app.cli.calls.filter_options import call_filter
 from app.cli.calls.saved_views import ViewOption, ViewUserOption, views, with_view
-from app.cli.calls.unknown_names import note_unknown_names
+from app.cli.calls.unknown_names import note_unknown_names, note_unknown_project
 from app.cli.calls.view_edits import delete_a_view, save_view
 from app.cli.framework.database import reading
 from app.cli.framework.moment import show_moment, zone_name
@@ -52,6 +52,7 @@ def list_(
     if not found:
         say("No calls." if chosen == CallFilter() else "No call matches.")
         note_unknown_names(chosen.agent, chosen.rule, server)
+        note_unknown_project(chosen.project, server)
         return
     show(_table(found[:limit]))
     if len(found) > limit:

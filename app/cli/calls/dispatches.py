@@ -26,7 +26,7 @@ from app.cli.calls.call_view import STATUS_STYLES, dispatch_view, timeline_view
 from app.cli.calls.filter_options import dispatch_filter
 from app.cli.calls.interventions import cancel_dispatches, print_result, redrive_dispatches, require_choice
 from app.cli.calls.remote_interventions import cancel_over_api, redrive_over_api
-from app.cli.calls.unknown_names import note_unknown_names
+from app.cli.calls.unknown_names import note_unknown_names, note_unknown_project
 from app.cli.framework.database import editor, reading
 from app.cli.framework.moment import show_moment, zone_name
 from app.cli.framework.options import (
@@ -67,6 +67,7 @@ def list_(chosen: DispatchFilter, *, limit: LimitOption = 50, as_json: JsonOptio
     if not found:
         say("No dispatches." if chosen == DispatchFilter() else "No dispatch matches.")
         note_unknown_names(chosen.agent, chosen.rule, server)
+        note_unknown_project(chosen.project, server)
         return
     show(_table(found[:limit]))
     if len(found) > limit:

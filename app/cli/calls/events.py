@@ -25,6 +25,7 @@ from app.cli.calls.call_view import OUTCOME_STYLES, timeline_view
 from app.cli.calls.filter_options import event_filter
 from app.cli.calls.interventions import print_result, replay_events, require_choice
 from app.cli.calls.remote_interventions import replay_over_api
+from app.cli.calls.unknown_names import note_unknown_project
 from app.cli.framework.database import editor, reading
 from app.cli.framework.moment import show_moment, zone_name
 from app.cli.framework.options import (
@@ -61,6 +62,7 @@ def list_(chosen: EventFilter, *, limit: LimitOption = 50, as_json: JsonOption =
         return
     if not found:
         say("No events." if chosen == EventFilter() else "No event matches.")
+        note_unknown_project(chosen.project, server)
         return
     show(_table(found[:limit]))
     if len(found) > limit:

@@ -7,11 +7,12 @@ from contextlib import suppress
 
 from app.audit import agents_of_rules, known_agents, known_rules, unused_agents
 from app.cli.framework.database import reading
+from app.cli.framework.known_projects import configured_projects, projects_over_api, settings_of_projects
 from app.cli.framework.terminal import note
 from app.cli.remote import agents as remote_agents
 from app.cli.remote import rules as remote_rules
 from app.cli.remote.server import Server
-from app.errors import NotAllowedError, did_you_mean
+from app.errors import NotAllowedError, did_you_mean, names_meant
 from app.rules.fallbacks import names_of_fallbacks
 
 
@@ -22,6 +23,19 @@ def note_unknown_names(agent: str | None, rule: str | None, server: Server | Non
             _note("agent", agent, _agents(server), _agents_of_rules(server), "usher agents list")
         if rule:
             _note("rule", rule, _rules(server), (), "usher rules list")
+
+
+def note_unknown_project(project: str | None, server: Server | None) -> None:
+    """Print a note if a project is none of those that are known here, with the nearest that is."""
+    if project:
+        if server is not None:
+            known = projects_over_api(server)
+        else:
+            with reading() as connection:
+                known = configured_projects(settings_of_projects(), connection)
+        if known and project not in known:
+            hint = names_meant(project, known) or f"; they are {', '.join(map(repr, known))}"
+            note(f"No LiveKit project {project!r} is configured{hint}")
 
 
 def note_unused_agents(agents: Iterable[str], server: Server | None) -> None:

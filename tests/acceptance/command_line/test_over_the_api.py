@@ -380,6 +380,13 @@ def test_the_same_is_refused_in_the_same_words_at_the_database(remote: Remote) -
     assert "no session has the id 'nosuch'" in remote.here.run("users", "end-session", "nosuch").err
 
 
+def test_a_project_that_nothing_knows_is_named_where_nothing_is_found(remote: Remote) -> None:
+    for words in (["events", "list"], ["calls", "list"], ["dispatches", "list"], ["people", "erase", "x"]):
+        for terminal in (remote.here, remote.terminal):
+            answer = terminal.run(*words, "--project", "defualt")
+            assert "No LiveKit project 'defualt' is configured; did you mean 'default'?" in answer.err, (words, answer)
+
+
 @pytest.mark.parametrize("name", ["", "a\nb"])
 def test_what_no_path_can_name_is_not_found(remote: Remote, name: str) -> None:
     for words in (
