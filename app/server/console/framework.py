@@ -223,9 +223,10 @@ async def _kept_form(request: PageRequest, *, has_cookie: bool) -> Response:
     """Answer a form of users from a browser that is logged in no more: its page keeps what was typed."""
     if "x-fragment" in request.http.headers:
         return _ask_to_log_in(request)
-    if kept := await read_kept_form(request.http, request.console.cookies, request.context.workers):
+    kept = await read_kept_form(request.http, request.console.cookies, request.context.workers)
+    if kept is not None and kept["typed"]:
         return request.page("kept_form.html", status=401, **kept)
-    if _has_ended(request):
+    if kept is not None or _has_ended(request):
         return _ask_to_log_in(request)
     raise FormRefusedError(LOGGED_OUT if has_cookie else FORM_EXPIRED)
 

@@ -44,7 +44,7 @@ async def read_fields(http: Request, workers: WorkerPool, user_id: str | None) -
 async def read_kept_form(http: Request, cookies: Cookies, workers: WorkerPool) -> dict[str, Any] | None:
     """Return what a page needs to show a form whose user is logged in no more, and to send it again after a login.
 
-    None if it is no form of the last user of this browser, or if nothing but passwords was typed.
+    None if it is no form of the last user of this browser; `typed` is empty if nothing but passwords was typed.
     """
     user_id = cookies.last_user(http)
     if user_id is None:
@@ -52,7 +52,7 @@ async def read_kept_form(http: Request, cookies: Cookies, workers: WorkerPool) -
     form = await read_fields(http, workers, user_id)
     fields = [(name, value) for name, values in form.items() for value in values if name not in _PASSWORDS]
     typed = [(name, value) for name, value in fields if value.strip() and name != CSRF_FIELD]
-    if not typed or not cookies.is_of_last_user(http, dict(fields).get(CSRF_FIELD, "")):
+    if not cookies.is_of_last_user(http, dict(fields).get(CSRF_FIELD, "")):
         return None
     path = f"{http.url.path}?{http.url.query}" if http.url.query else http.url.path
     return {"path": path, "fields": fields, "typed": typed}

@@ -42,11 +42,11 @@ _NO_TARGETS: Final = ("/console/login", "/console/oidc/")
 
 
 def login_routes(console: Console) -> list[BaseRoute]:
-    """Return the routes that need no login."""
+    """Return the routes of logging in and out."""
     return [
         page_route(console, "/console/login", show_login, None),
         form_route(console, "/console/login", log_in, None),
-        form_route(console, "/console/logout", log_out, None),
+        form_route(console, "/console/logout", log_out, Role.VIEWER, by_project=True),
         page_route(console, "/console/welcome/{code}", show_welcome, None),
         form_route(console, "/console/welcome/{code}", make_first_admin, None),
         page_route(console, "/console/password/{code}", show_password, None),

@@ -61,3 +61,15 @@ async def test_a_kept_form_is_of_its_user_and_holds_no_password(running: Running
             RULE["agent_name"] not in (await stranger.post("/console/rules/new", data={**_TYPED, "csrf": token})).text
         )
     assert await running.read("SELECT * FROM routing_rules") == []
+
+
+async def test_the_button_log_out_of_a_page_left_open_leads_to_the_login(
+    running: Running, eva: httpx2.AsyncClient
+) -> None:
+    token = csrf_of(await eva.get("/console/account"))
+    await move_back(running, timedelta(days=1), "last_seen_at")
+    first = await eva.post("/console/logout", data={"csrf": token})
+    assert (first.status_code, first.headers["location"]) == (303, "/console/login?next=/console/&ended=1")
+    await eva.get("/console/login")
+    again = await eva.post("/console/logout", data={"csrf": token})
+    assert (again.status_code, again.headers["location"]) == (303, "/console/login?next=/console/")
