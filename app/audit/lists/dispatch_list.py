@@ -18,7 +18,7 @@ from app.audit.lists.access_path import (
     ValuePath,
     as_filter,
 )
-from app.audit.lists.event_list import by_livekit_id, by_phone_number
+from app.audit.lists.event_list import by_livekit_id, by_phone_number, forms_of_number
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
 from app.audit.lists.latest_dispatches import paths_of_agent
 from app.audit.lists.paging import Page, read_all, read_page
@@ -92,7 +92,7 @@ def search_dispatches(
     if chosen.search:
         candidates.append(_dispatch_search(chosen.search))
     if chosen.phone_number is not None:
-        numbers = map(by_phone_number, stored_forms(chosen.phone_number))
+        numbers = map(by_phone_number, forms_of_number(chosen.phone_number))
         candidates.append(tuple(map(_through_events, numbers)))
     for name, value in (
         ("participant_identity", chosen.identity),

@@ -33,6 +33,7 @@ from app.db.tables import (
     events,
 )
 from app.db.types import EventOutcome, EventSource
+from app.livekit.participant.phone import number_in
 from app.webhook.dedupe_keys import event_key
 from app.webhook.name_digest import stored_forms
 
@@ -125,7 +126,7 @@ def _selective(chosen: EventFilter) -> list[tuple[ValuePath, ...]]:
     if chosen.search:
         found.append(_event_search(chosen.search))
     if chosen.phone_number is not None:
-        found.append(tuple(map(by_phone_number, stored_forms(chosen.phone_number))))
+        found.append(tuple(map(by_phone_number, forms_of_number(chosen.phone_number))))
     for name, value in (("participant_identity", chosen.identity), ("room_name", chosen.room)):
         if value is not None:
             found.append(tuple(by_name(name, form) for form in stored_forms(value)))
@@ -164,6 +165,13 @@ def by_outcome(outcome: EventOutcome) -> ByIndexedValue:
 def by_rare_type(type_: str) -> ByIndexedValue:
     """Return the access path to the events of a type that not every call has."""
     return ByIndexedValue(events.c.type, type_, events.c.id, (_RARE_TYPE,))
+
+
+def forms_of_number(number: str) -> tuple[str, ...]:
+    """Return what a phone number, in any spelling, may be stored as: as given, in E.164, and that without its plus."""
+    read = number_in(number)
+    spellings = (number, read, read.removeprefix("+")) if read else (number,)
+    return tuple(dict.fromkeys(form for one in spellings for form in stored_forms(one)))
 
 
 def by_phone_number(number: str) -> ByIndexedValue:

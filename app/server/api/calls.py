@@ -50,7 +50,7 @@ class PageQuery(Model):
     project: Text | None = None
     identity: Text | None = Field(None, description="exact identity of the participant")
     room: Text | None = Field(None, description="exact name of the room")
-    phone_number: Text | None = Field(None, description="exact phone number of the caller")
+    phone_number: Text | None = Field(None, description="phone number of the caller, in any spelling")
     since: GivenInstant | None = Field(None, description="inclusive")
     until: GivenInstant | None = Field(None, description="exclusive")
     search: Text | None = Field(None, description="an exact identity, room name, phone number or id")

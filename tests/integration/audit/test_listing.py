@@ -92,6 +92,7 @@ DISPATCH_CASES: list[tuple[DispatchFilter, Any]] = [
     ),
     (DispatchFilter(room="even"), lambda row: row["room_name"] == "even"),
     (DispatchFilter(phone_number="+34600001"), lambda row: row["phone_number"] == "+34600001"),
+    (DispatchFilter(phone_number="tel:+34-600-001"), lambda row: row["phone_number"] == "+34600001"),
     (
         DispatchFilter(phone_number="+34600001", agent="support-es"),
         lambda row: row["phone_number"] == "+34600001" and row["agent_name"] == "support-es",
@@ -139,6 +140,7 @@ EVENT_CASES: list[tuple[EventFilter, Any]] = [
     (EventFilter(identity="caller-3", room="odd"), lambda row: row["participant_identity"] == "caller-3"),
     (EventFilter(room="even", project="us"), lambda row: row["room_name"] == "even" and row["project"] == "us"),
     (EventFilter(phone_number="+34600000"), lambda row: row["phone_number"] == "+34600000"),
+    (EventFilter(phone_number="+34 (600) 000"), lambda row: row["phone_number"] == "+34600000"),
     (EventFilter(source=EventSource.SWEEP), lambda row: row["source"] == "sweep"),
     (EventFilter(search="odd", source=EventSource.SWEEP), lambda row: row["source"] == "sweep"),
     (EventFilter(since=at(5), until=at(8)), lambda row: at(5) <= row["received_at"] < at(8)),
