@@ -18,7 +18,7 @@ RECORD_ID: Final = "record_id"
 
 
 class _RecordId(Convertor[int]):
-    regex = "[0-9]{1,40}"
+    regex = "-?[0-9]{1,40}"  # plain SQL can give a rule an id below 1
 
     def convert(self, value: str) -> int:
         return int(value)

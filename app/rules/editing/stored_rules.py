@@ -52,7 +52,7 @@ class StoredRule:
 
 def read_stored_rule(connection: Connection, rule_id: int) -> StoredRule:
     """Return the rule of that id; NotFoundError when there is none."""
-    stored = _with_documents(connection, [rule_id] if 0 < rule_id <= _LARGEST_ID else [])
+    stored = _with_documents(connection, [rule_id] if abs(rule_id) <= _LARGEST_ID else [])
     if not stored:
         raise NotFoundError(translatable("no rule has the id %(rule_id)s", rule_id=str(rule_id)))
     return stored[0]

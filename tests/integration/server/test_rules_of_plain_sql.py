@@ -157,3 +157,20 @@ async def test_bytes_that_are_not_utf8_cost_no_list_and_no_caller(sqlite_databas
             await log_in(browser, "eva")
             for page in ("rules", "rules/1", "history", "agents", "agents/noted", "lookups"):
                 assert (await browser.get(f"/console/{page}")).status_code == 200, page
+
+
+@pytest.mark.parametrize("rule_id", [0, -1, -(2**63) + 1, 2**62])
+async def test_a_rule_with_an_odd_id_can_be_opened_and_deleted(database: Database, rule_id: int) -> None:
+    database.execute(
+        """INSERT INTO routing_rules (id, name, pattern, agent_name) VALUES (:id, 'low', '{}', 'a')""", id=rule_id
+    )
+    async with running_service(database) as running:
+        await running.add_user("eva", Role.ADMIN)
+        async with running.client() as browser:
+            assert (await log_in(browser, "eva")).status_code == 303
+            assert "low" in (await browser.get(f"/console/rules/{rule_id}")).text
+        async with running.client(await running.token()) as client:
+            for path in ("", "/history", "/rollout"):
+                answer = await client.get(f"/api/v1/rules/{rule_id}{path}")
+                assert answer.status_code == 200, (path, answer.text)
+            assert (await client.delete(f"/api/v1/rules/{rule_id}", headers={"If-Match": "*"})).status_code == 200

@@ -38,6 +38,9 @@ RULE_MAX_BYTES: Final = 512 * 1024
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]")
 _ETAG: Final = re.compile(r'"([0-9]{1,15})"')
+_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
+_NO_ID: Final = -(2**63)
+"""The smallest number of a column: no row is looked for under it."""
 
 Text = Annotated[str, Field(pattern=STORABLE_PATTERN)]
 """Text that both databases can hold: JSON may carry NUL, PostgreSQL may not."""
@@ -81,9 +84,10 @@ class ApiRequest:
         return str(self.http.path_params[name])
 
     def number(self, name: str) -> int:
-        """Return a numeric id of the path; 0, which no row has, if it is not one."""
+        """Return a numeric id of the path; `_NO_ID` if it is not one that a row can have."""
         text = self.identifier(name)
-        return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else 0
+        number = int(text) if _NUMBER.fullmatch(text) else _NO_ID
+        return number if abs(number) < -_NO_ID else _NO_ID
 
 
 @dataclass(frozen=True, slots=True)
