@@ -28,9 +28,8 @@ users = Table(
     Column("role", Text, nullable=False),
     Column("password_hash", WrittenText, nullable=False),  # argon2
     Column("disabled", Boolean, nullable=False, server_default=false()),
-    Column(
-        "session_epoch", WrittenInteger(-1), nullable=False, server_default="0"
-    ),  # raised by whatever ends all sessions
+    # Raised by whatever ends all sessions.
+    Column("session_epoch", WrittenInteger(-1), nullable=False, server_default="0"),
     Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("last_login_at", WrittenTimestamp(EPOCH)),
     Column("projects", WrittenJson),  # a list of LiveKit projects, whose calls and rules the user may see; NULL: all

@@ -21,9 +21,8 @@ incidents = Table(
     Column("opened_at", WrittenTimestamp(EPOCH), nullable=False),
     Column("updated_at", WrittenTimestamp(EPOCH), nullable=False),
     Column("closed_at", WrittenTimestamp(EPOCH)),
-    Column(
-        "count", WrittenInteger(1), nullable=False, server_default="1"
-    ),  # callers concerned, where it is about callers
+    # Callers concerned, where it is about callers.
+    Column("count", WrittenInteger(1), nullable=False, server_default="1"),
     Column("detail", WrittenJson, nullable=False),
     Column("muted_until", WrittenTimestamp),  # no notification and no banner before this
     one_of("kind", IncidentKind, "kind"),
