@@ -195,11 +195,6 @@ class ThroughOtherTable:
     column: ColumnElement[str]
     first: ByIndexedValue | BySelectiveCondition | ByPrefix
 
-    def as_filter(self) -> ColumnElement[bool]:
-        """Return the condition on a row that another path finds: one look-up, where EXISTS may become a full scan."""
-        found = select(self.first.as_filter()).where(self.first.key == self.column)
-        return found.scalar_subquery()
-
 
 IndexPath = ByPrimaryKey | ByIndexedValue | ByValueAndMinute | BySelectiveCondition
 """An access path within one table."""
@@ -210,4 +205,15 @@ AccessPath = IndexPath | ByPrefix | ThroughNewerRows | ThroughOtherTable
 
 def as_filter(paths: Iterable[ValuePath]) -> ColumnElement[bool]:
     """Return the condition that at least one of the paths finds a row."""
-    return or_(*(path.as_filter() for path in paths))
+    conditions: list[ColumnElement[bool]] = []
+    of_others: dict[tuple[ColumnElement[str], ColumnElement[str]], list[ColumnElement[bool]]] = {}
+    for path in paths:
+        if isinstance(path, ThroughOtherTable):
+            of_others.setdefault((path.column, path.first.key), []).append(path.first.as_filter())
+        else:
+            conditions.append(path.as_filter())
+    # One look-up for all conditions on the other row; EXISTS may become a full scan.
+    conditions += [
+        select(or_(*each)).where(key == column).scalar_subquery() for (column, key), each in of_others.items()
+    ]
+    return or_(*conditions)
