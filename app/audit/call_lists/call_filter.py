@@ -51,7 +51,7 @@ class CallFilter:
     The call has one of `states`. `q` finds by the begin of names, the end of numbers, or ids (`call_search`); `search`
     is exact, as for events. `agent` was asked, as the rule's agent or as a fallback. `metadata` has top-level fields of
     the participant's metadata with their values as text. `since` and `until` bound when the caller joined, or, where a
-    call is found by its dispatch (`follows_rows`), when that was created.
+    call is found by its dispatch (`follows_dispatches_and_actions`), when that was created.
     """
 
     project: str | None = None
@@ -76,8 +76,8 @@ class CallFilter:
         return bool(self.agent or self.outcome)
 
     @property
-    def follows_rows(self) -> bool:
-        """Whether indexes of dispatches and of actions on callers find the calls, in place of the list of all joins."""
+    def follows_dispatches_and_actions(self) -> bool:
+        """Whether their indexes find the calls, in place of the list of all joins."""
         return bool(self.needs_dispatch or self.rule or (self.states and not self.states & _OF_JOINS.keys()))
 
     @property
@@ -109,7 +109,7 @@ class CallFilter:
     @property
     def reads_every_call(self) -> bool:
         """Whether calls must be read to know whether they match, beyond what the lists of rows filter by."""
-        return bool(self.needs_dispatch or self.rule or self.states - _OF_JOINS.keys() or self.metadata)
+        return bool(self.follows_dispatches_and_actions or self.states - _OF_JOINS.keys() or self.metadata)
 
     def has_dispatch(self, one: CallDispatch) -> bool:
         """Return whether a dispatch is of those by which the call is found."""

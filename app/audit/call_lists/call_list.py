@@ -92,9 +92,14 @@ class _Lister:
         self._chosen = chosen
         self._numbers = SoughtNumbers(chosen.q or "")
         self._paths: tuple[AccessPath, ...] = call_search(connection, chosen.q) if chosen.q else ()
-        self._by_rows = chosen.follows_rows and (not self._paths or self._is_q_common())
-        self._by_dispatches = self._by_rows and bool(chosen.needs_dispatch or chosen.rule or chosen.statuses)
-        self.takes_all = not (chosen.reads_every_call or self._by_rows)
+        self._by_dispatches_or_actions = chosen.follows_dispatches_and_actions and (
+            not self._paths or self._is_q_common()
+        )
+        """Whether dispatches and actions are followed, not joins."""
+        self._by_dispatches = self._by_dispatches_or_actions and bool(
+            chosen.needs_dispatch or chosen.rule or chosen.statuses
+        )
+        self.takes_all = not chosen.reads_every_call
         """Whether each row that is found is a call to list."""
 
     def _is_q_common(self) -> bool:
@@ -106,7 +111,7 @@ class _Lister:
         return read_merged(self._connection, self._searches(), _row, size, cursor)
 
     def _searches(self) -> Iterator[Search]:
-        if not self._by_rows:
+        if not self._by_dispatches_or_actions:
             yield self._joins(self._paths)
             return
         if self._by_dispatches:
@@ -128,7 +133,7 @@ class _Lister:
 
     def _is_wanted(self, call: CallRow) -> bool:
         chosen = self._chosen
-        if self._by_rows and chosen.q and not has_text(call, chosen.q, numbers=self._numbers):
+        if self._by_dispatches_or_actions and chosen.q and not has_text(call, chosen.q, numbers=self._numbers):
             return False
         return chosen.has_call(call)
 

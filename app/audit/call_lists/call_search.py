@@ -65,13 +65,12 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
         paths.append(by_phone_number(digest))
     for name in ("agent_name", "asked_agent_name", "rule_name"):
         paths += [_by_name(name, value) for value in _begun_by(connection, dispatches.c[name], wanted)]
-    of_actions = _begun_by(connection, caller_actions.c.rule_name, wanted)
-    paths += [by_action("rule_name", rule) for rule in of_actions]
+    paths += [by_action("rule_name", rule) for rule in _begun_by(connection, caller_actions.c.rule_name, wanted)]
     return tuple(paths)
 
 
 def by_action(column: str, value: str) -> ThroughNewerRows:
-    """Return the access path to the joins of callers whom an action with this value concerned."""
+    """Return the access path to the joins of callers who have an action with this value in a column."""
     first = ByIndexedValue(caller_actions.c[column], value, caller_actions.c.id)
     return ThroughNewerRows(caller_actions.c.event_id, first, events.c.id)
 
