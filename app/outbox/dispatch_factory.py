@@ -222,7 +222,7 @@ def leased(owner: str, until: datetime) -> dict[str, Any]:
 
 
 def given_back(dispatch: Dispatch, due: datetime) -> dict[str, Any]:
-    """Return the columns of a leased dispatch for which no call was made, to be claimed again at `due`."""
+    """Return the columns of a leased dispatch to be claimed again at `due`: no call was made, and no attempt counts."""
     attempts = dispatch.attempts - (0 if dispatch.must_look else 1)
     return {"lease_owner": None, "lease_until": None, "next_attempt_at": due, "attempts": attempts}
 

@@ -34,8 +34,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
 
 def in_words_of(command: Callable[..., Any], error: InvalidInputError) -> InvalidInputError:
     """Return the error with the options and arguments of a command in place of the fields that they become."""
-    options, arguments = _names(command)
-    known = {**arguments, **options}
+    known = _names(command)
     problems = [_renamed(problem, known) for problem in error.problems]
     return InvalidInputError("usage" if error.what in _OF_REQUESTS else error.what, problems)
 
@@ -48,10 +47,9 @@ def _renamed(problem: Problem, known: Mapping[str, str]) -> Problem:
     return problem if name is None else replace(problem, path=name)
 
 
-def _names(command: Callable[..., Any]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the options of a command, and its arguments, each as typed and by the name of its parameter."""
-    options: dict[str, str] = {}
-    arguments: dict[str, str] = {}
+def _names(command: Callable[..., Any]) -> dict[str, str]:
+    """Return the options and arguments of a command as typed, by the names of their parameters and options."""
+    names: dict[str, str] = {}
     for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
         key = name.removesuffix("_")
         for info in get_args(parameter.annotation)[1:]:
@@ -61,9 +59,9 @@ def _names(command: Callable[..., Any]) -> tuple[dict[str, str], dict[str, str]]
                     declared = (info.default, *(info.param_decls or ()))
                     flags = [one for one in declared if isinstance(one, str) and one.startswith("--")]
                     flag = flags[0] if flags else f"--{key.replace('_', '-')}"
-                    options |= dict.fromkeys((key, flag.removeprefix("--").replace("-", "_")), flag)
+                    names |= dict.fromkeys((key, flag.removeprefix("--").replace("-", "_")), flag)
                 case ArgumentInfo():
-                    arguments[key] = (info.metavar or name.upper()).strip("[].")
+                    names[key] = (info.metavar or name.upper()).strip("[].")
                 case _:
                     pass
-    return options, arguments
+    return names

@@ -76,7 +76,7 @@ def is_lock_timeout(error: BaseException) -> bool:
 def with_lock_timeout(engine: Engine, milliseconds: int) -> Engine:
     """Return the same engine for transactions on PostgreSQL that wait so long for a lock, unless DATABASE_URL says it.
 
-    On SQLite they wait as others do: whoever writes holds the whole database there.
+    On SQLite they wait as others do, since each write there locks the whole database.
     """
     return engine.execution_options(**{postgres.LOCK_TIMEOUT_OPTION: milliseconds})
 

@@ -108,7 +108,7 @@ def hand_over(
         )
     if waiting_callers(connection, [first.id]).get(first.id) == set():
         raise ConflictError(translatable("the caller has left"))
-    _refuse_shortage(connection, first, order, now)
+    _require_agent_that_can_take_it(connection, first, order, now)
     reason = f"handed over by {by}" + (f": {order.reason}" if order.reason else "")
     following = dispatch_beside(first, order.agent_name, new_id(), reason[:2000], now)._replace(
         request_key=order.request_key,
@@ -155,11 +155,12 @@ def _too_long(previous: Mapping[str, Any], most: int) -> Problem:
     return Problem("context", message)
 
 
-def _refuse_shortage(connection: Connection, first: Dispatch, order: HandoverOrder, now: datetime) -> None:
+def _require_agent_that_can_take_it(
+    connection: Connection, first: Dispatch, order: HandoverOrder, now: datetime
+) -> None:
     """Raise ConflictError if the next agent, or the substitute that is asked in its place, has no place for the call.
 
-    Likewise if that substitute is the agent that has it.
-
+    Likewise if that substitute is the agent that has it already.
     The one who hands it over can choose another at once, while the first agent still has the caller.
     """
     limits = read_limits(connection)

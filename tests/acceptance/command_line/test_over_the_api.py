@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from app.cli.main import COMMANDS
-from app.cli.remote.server import Server
+from app.cli.remote.server import LARGEST_BODY, Server
+from app.server.api.framework.endpoint import RULES_FILE_MAX_BYTES
 from tests.acceptance.cli_site import Answer, Shell, Site, Terminal, running_site, wait_for
 from tests.conftest import Database
 
@@ -403,6 +404,7 @@ def test_what_no_path_can_name_is_not_found(remote: Remote, name: str) -> None:
 
 
 def test_a_file_that_is_too_large_for_a_request_is_refused_before_it_is_sent(remote: Remote) -> None:
+    assert LARGEST_BODY == RULES_FILE_MAX_BYTES
     each = {"pattern": {}, "description": "x" * 2000, "agent_name": "a"}
     rules = [{"name": f"rule {one}", **each} for one in range(4_200)]
     file = remote.terminal.write("large.json", json.dumps({"rules": rules}))
