@@ -90,8 +90,12 @@ class Cookies:
         return str(user_id), int(epoch), str(device)
 
     def remember_device(self, request: Request, response: Response, user: User) -> None:
-        """Mark the browser as one in which `user` has logged in."""
-        device = self.device_of(request, user) or new_secret()
+        """Mark the browser as one in which `user` has logged in.
+
+        It keeps its mark if that was the last user to do so: forms of before can be sent.
+        """
+        last = self._last_device(request)
+        device = last[2] if last is not None and last[0] == user.id else new_secret()
         value = self._device.dumps([user.id, user.session_epoch, device])
         self._set(request, response, DEVICE, value, _DEVICE_LASTS)
 

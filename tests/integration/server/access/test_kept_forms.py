@@ -7,8 +7,10 @@ import re
 from datetime import timedelta
 
 import httpx2
+from sqlalchemy import update
 
 from app.accounts.roles import Role
+from app.db.tables import users
 from tests.conftest import PASSWORD
 from tests.integration.server.access.test_sessions import NEW_PASSWORD, eva, move_back
 from tests.integration.server.conftest import Running
@@ -40,6 +42,17 @@ async def test_what_was_typed_under_an_ended_session_is_sent_after_the_next_logi
     assert (await eva.post("/console/rules/new", data=fields)).status_code == 303
     [rule] = await running.read("SELECT name FROM routing_rules")
     assert rule["name"] == _TYPED["name"]
+
+
+async def test_a_form_outlives_a_change_that_ends_all_sessions_of_its_user(
+    running: Running, eva: httpx2.AsyncClient
+) -> None:
+    token = csrf_of(await eva.get("/console/rules/new"))
+    await running.write(lambda c: c.execute(update(users).values(session_epoch=users.c.session_epoch + 1)))
+    kept = await eva.post("/console/rules/new", data={**_TYPED, "csrf": token})
+    assert (kept.status_code, "You are not logged in any more" in kept.text) == (401, True)
+    assert (await log_in(eva, "eva")).status_code == 303
+    assert (await eva.post("/console/rules/new", data={**_TYPED, "csrf": token})).status_code == 303
 
 
 async def test_a_kept_form_is_of_its_user_and_holds_no_password(running: Running, eva: httpx2.AsyncClient) -> None:
