@@ -60,7 +60,7 @@ def event_filter(
         phone_number=phone,
         since=begin,
         until=end,
-        search=search,
+        search=_not_empty(search, "--search"),
     )
 
 
@@ -91,7 +91,7 @@ def dispatch_filter(
         agent=agent,
         since=begin,
         until=end,
-        search=search,
+        search=_not_empty(search, "--search"),
     )
 
 
@@ -139,6 +139,13 @@ def call_filter(
         since=begin,
         until=end,
     )
+
+
+def _not_empty(text: str | None, option: str) -> str | None:
+    """Return the text of an option; raises InvalidInputError for an empty one, which would select everything."""
+    if text is not None and not text.strip():
+        raise InvalidInputError("usage", [Problem(option, "must not be empty", text)])
+    return text
 
 
 def _moment(text: str, now: datetime, name: str) -> datetime:

@@ -89,5 +89,5 @@ def _of_calls(chosen: CallFilter) -> dict[str, Any]:
 
 
 def _of_filter(chosen: CallFilter | EventFilter | DispatchFilter, renamed: dict[str, str]) -> dict[str, Any]:
-    """Return the fields of a filter as parameters of the API."""
-    return {renamed.get(name, name): value for name, value in asdict(chosen).items() if value}
+    """Return the fields of a filter as parameters of the API; an empty text is one, and finds nothing."""
+    return {renamed.get(name, name): value for name, value in asdict(chosen).items() if value is not None}

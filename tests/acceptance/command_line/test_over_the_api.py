@@ -381,6 +381,20 @@ def test_the_same_is_refused_in_the_same_words_at_the_database(remote: Remote) -
     assert "no session has the id 'nosuch'" in remote.here.run("users", "end-session", "nosuch").err
 
 
+def test_an_empty_option_selects_nothing_rather_than_everything(remote: Remote) -> None:
+    changing = [["dispatches", "cancel"], ["dispatches", "redrive"], ["events", "replay"]]
+    for words in (*changing, ["events", "list", "--json"], ["dispatches", "list", "--json"]):
+        options = ["--identity", "--room", "--phone"] + (["--agent", "--rule"] if words[0] == "dispatches" else [])
+        for option in options:
+            more = ["--dry-run"] if words in changing else []
+            here, over_the_api = (one.run(*words, *more, option, "") for one in (remote.here, remote.terminal))
+            assert (here.code, here.out, here.err) == (over_the_api.code, over_the_api.out, over_the_api.err), words
+            assert here.out in {"Nothing matches.\n", "[]\n"}, (words, option, here.out)
+        for terminal in (remote.here, remote.terminal):
+            answer = terminal.run(*words, "--search", "")
+            assert (answer.code, "--search: must not be empty" in answer.err) == (2, True), answer.err
+
+
 def test_a_project_that_nothing_knows_is_named_where_nothing_is_found(remote: Remote) -> None:
     for words in (["events", "list"], ["calls", "list"], ["dispatches", "list"], ["people", "erase", "x"]):
         for terminal in (remote.here, remote.terminal):
