@@ -27,6 +27,7 @@ from app.errors import (
 from app.logs import get_logger
 from app.server.access.anonymous_answers import mark_identified
 from app.server.access.networks import address_of
+from app.server.access.redirect_targets import MAX_LOGIN_TARGET, short_target
 from app.server.console.access.cookies import CSRF_FIELD, FORM_EXPIRED, Cookies
 from app.server.console.access.forms import LOGGED_OUT, read_fields, read_kept_form
 from app.server.console.access.password_checker import PasswordChecker
@@ -273,7 +274,7 @@ def _ask_to_log_in(request: PageRequest) -> Response:
     if http.headers.get("x-fragment"):
         return Response(status_code=401)
     query = f"?{http.url.query}" if http.url.query else ""
-    target = http.url.path + query if http.method == "GET" else "/console/"
+    target = short_target(http.url.path + query, MAX_LOGIN_TARGET) if http.method == "GET" else "/console/"
     ended = "&ended=1" if _has_ended(request) else ""
     return RedirectResponse(f"/console/login?next={quote(target)}{ended}", 303)
 
@@ -281,7 +282,7 @@ def _ask_to_log_in(request: PageRequest) -> Response:
 def redirect(path: str, done: str = "") -> Response:
     """Return the redirect after a form; `done` names the notice on the next page."""
     separator = "&" if "?" in path else "?"
-    return RedirectResponse(f"{path}{separator}done={done}" if done else path, 303)
+    return RedirectResponse(short_target(f"{path}{separator}done={done}" if done else path), 303)
 
 
 def _problem_page(request: PageRequest, error: UsherError) -> Response:

@@ -39,6 +39,8 @@ _DEVICE_LASTS: Final = timedelta(days=180)
 _LANGUAGE_LASTS: Final = timedelta(days=365)
 _LOGIN_FLOW_LASTS: Final = timedelta(minutes=10)
 """A login at the provider, with a second factor that must be looked for."""
+_MAX_LOGIN_FLOWS: Final = 3
+"""Of one browser at once, in several tabs. It sends all with each request, of which nginx takes 8 KiB of cookies."""
 _SIGNER: Final = {"digest_method": hashlib.sha256}
 
 
@@ -99,22 +101,39 @@ class Cookies:
         value = self._device.dumps([user.id, user.session_epoch, device])
         self._set(request, response, DEVICE, value, _DEVICE_LASTS)
 
-    def begin_login_flow(self, request: Request, response: Response, values: Mapping[str, str]) -> None:
-        """Let the browser keep `values`, signed, while its user is at the provider."""
-        self._set(request, response, LOGIN_FLOW, self._login_flow.dumps(dict(values)), _LOGIN_FLOW_LASTS)
+    def begin_login_flow(self, request: Request, response: Response, state: str, values: Mapping[str, str]) -> None:
+        """Let the browser keep `values`, signed, while its user is at the provider; `state` tells its tabs apart."""
+        kept = self._login_flows(request)
+        for name in kept if len(kept) >= _MAX_LOGIN_FLOWS else ():
+            self._set(request, response, name, "", timedelta())
+        text = self._login_flow.dumps(dict(values))
+        self._set(request, response, _name_of_flow(state), text, _LOGIN_FLOW_LASTS)
 
-    def login_flow_of(self, request: Request) -> dict[str, str] | None:
-        """Return what `begin_login_flow` let this browser keep; None without it, or if that was too long ago."""
+    def login_flow_of(self, request: Request, state: str) -> dict[str, str] | None:
+        """Return what `begin_login_flow` let this browser keep; None without it, or if that was too long ago.
+
+        Without a `state`, which some providers leave out of errors: that of the only one.
+        """
+        kept = self._login_flows(request)
+        if not state and len(kept) == 1:
+            [text] = kept.values()
+        else:
+            text = kept.get(_name_of_flow(state), "")
         try:
-            text = request.cookies.get(self._name(request, LOGIN_FLOW), "")
             values: dict[str, str] = self._login_flow.loads(text, max_age=int(_LOGIN_FLOW_LASTS.total_seconds()))
         except BadSignature:
             return None
         return values
 
-    def end_login_flow(self, request: Request, response: Response) -> None:
+    def end_login_flow(self, request: Request, response: Response, state: str) -> None:
         """Make the browser forget `begin_login_flow`: each is good for one answer of the provider."""
-        self._set(request, response, LOGIN_FLOW, "", timedelta())
+        self._set(request, response, _name_of_flow(state), "", timedelta())
+
+    def _login_flows(self, request: Request) -> dict[str, str]:
+        """Return the texts of the browser's logins at the provider by the names of their cookies."""
+        prefix = self._name(request, "")
+        names = {name.removeprefix(prefix): text for name, text in request.cookies.items() if name.startswith(prefix)}
+        return {name: text for name, text in names.items() if name.startswith(f"{LOGIN_FLOW}_") and text}
 
     def language_of(self, request: Request) -> str:
         """Return the tag of the language that was chosen in the browser; empty if none was."""
@@ -171,3 +190,7 @@ class Cookies:
         if self._always_secure or request.url.scheme == "https":
             return True
         return self._comes_by_tls and not is_loopback(host_name(request.headers.get("host", "")))
+
+
+def _name_of_flow(state: str) -> str:
+    return f"{LOGIN_FLOW}_{hashlib.sha256(state.encode()).hexdigest()[:16]}"

@@ -29,6 +29,7 @@ from app.accounts.users import (
 from app.db.types import AccessKind
 from app.errors import ConflictError, Problem, TooManyRequestsError
 from app.server.access.anonymous_answers import mark_identified
+from app.server.access.redirect_targets import MAX_LOGIN_TARGET, short_target
 from app.server.console.access.password_checker import Attempt
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.formatting import capitalize_first
@@ -226,4 +227,4 @@ def target_of(request: PageRequest) -> str:
     target = request.field("next", "/console/")
     # Only pages of the console: `//host` and `\\\\host` would lead to another host.
     is_ours = target.startswith("/console/") and "\\" not in target and not target.startswith(_NO_TARGETS)
-    return target if is_ours else "/console/"
+    return short_target(target, MAX_LOGIN_TARGET) if is_ours else "/console/"

@@ -133,13 +133,14 @@ async def disconnect(request: PageRequest) -> Response:
 async def come_back(request: PageRequest) -> Response:
     """Answer the browser that the provider has sent back."""
     _provider(request)
-    kept = request.console.cookies.login_flow_of(request.http)
+    kept = request.console.cookies.login_flow_of(request.http, request.field("state"))
     flow = None if kept is None else LoginFlow(**kept)
     try:
         response = await _answer(request, _checked(request, flow))
     except UsherError as error:
         response = _failed(request, Purpose.LOGIN if flow is None else Purpose(flow.purpose), error, flow)
-    request.console.cookies.end_login_flow(request.http, response)
+    if flow is not None:
+        request.console.cookies.end_login_flow(request.http, response, flow.state)
     return response
 
 
@@ -160,7 +161,7 @@ async def _begin(
 
 
 def _sent_away(request: PageRequest, flow: LoginFlow, response: Response) -> Response:
-    request.console.cookies.begin_login_flow(request.http, response, asdict(flow))
+    request.console.cookies.begin_login_flow(request.http, response, flow.state, asdict(flow))
     if request.session is None:
         # The response sets a cookie, so the framework leaves that of a browser without a session to us.
         request.console.cookies.write(request.http, response, request.cookie)

@@ -324,11 +324,22 @@ async def test_an_answer_is_accepted_in_the_browser_that_asked_and_once(
     forged = await browser.get(back.replace("state=", "state=x"))
     assert (forged.status_code, await is_logged_in(browser)) == (403, False)
     assert "/token" not in site.provider.asked
-    # The wrong answer has ended this login
-    assert (await browser.get(back)).status_code == 403
-    back = site.provider.authorize(await site.start(browser), **ANA)
     assert (await browser.get(back)).status_code == 303
     assert (await browser.get(back)).status_code == 403
+
+
+async def test_each_tab_of_a_browser_has_a_login_of_its_own(site: Site, browser: httpx2.AsyncClient) -> None:
+    first, second = [site.provider.authorize(await site.start(browser), **ANA) for _ in range(2)]
+    for back in (first, second):
+        assert (await browser.get(back)).status_code == 303
+
+
+async def test_logins_that_are_given_up_do_not_fill_the_requests_of_a_browser(
+    site: Site, browser: httpx2.AsyncClient
+) -> None:
+    for _ in range(10):
+        await site.start(browser)
+    assert len([name for name in browser.cookies if name.startswith("usher_oidc")]) <= 3
 
 
 async def test_a_new_key_of_the_provider_is_read(
