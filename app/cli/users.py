@@ -139,7 +139,8 @@ def password(
         return user, _key_of_links(connection, settings, now)
 
     user, key = write(unit, settings)
-    done = f"{user.name} has the new password" if hashed is not None else f"{user.name} keeps the old one until then"
+    before = "keeps the old one until then" if user.has_password else "has no password yet"
+    done = f"{user.name} {'has the new password' if hashed is not None else before}"
     link = "" if hashed is not None else _password_link(settings, key, user)
     _print_user(user, done, link, as_json=as_json)
 

@@ -18,6 +18,7 @@ def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_datab
     first = terminal.run("users", "add", "maria", "--role", "admin")
     assert first.lines[0] == "maria added as admin"
     assert first.lines[1].startswith("http://127.0.0.1:8080/console/password/")
+    assert terminal.run("users", "password", "maria").lines[0] == "maria has no password yet"
     weak = terminal.run("users", "add", "otto", "--role", "editor", "--password-stdin", stdin="short\n")
     assert weak.code == 2
     assert "must have 12" in weak.err
@@ -25,6 +26,7 @@ def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_datab
         terminal.run("users", "add", "otto", "--role", "editor", "--password-stdin", stdin="a good pass phrase\n").code
         == 0
     )
+    assert terminal.run("users", "password", "otto").lines[0] == "otto keeps the old one until then"
     assert "a good pass phrase" not in str(sqlite_database.execute("SELECT * FROM users"))
     assert [(one["name"], one["role"], one["has_password"]) for one in terminal.json("users", "list")] == [
         ("maria", "admin", False),
