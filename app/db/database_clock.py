@@ -11,8 +11,8 @@ from app.clock import Clock, SystemClock
 from app.db.engine import is_embedded
 
 CLOCK_OFF_S: Final = 5.0
-"""A machine whose clock differs by more is reported: it refuses webhooks from one minute on, for their signatures are
-judged by its own clock."""
+"""A machine whose clock differs by more is reported: more than a minute behind or six ahead, it refuses webhooks, for
+their signatures are judged by its own clock."""
 DRIFT_S: Final = 0.02
 """Differences up to this much, and up to half of the round trip that showed them, change nothing."""
 _CLOCK: Final = text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)")

@@ -30,8 +30,8 @@ REMEDIES: Final[Mapping[IncidentKind, str]] = {
     "wait for the sweep.",
     _K.RULE_BROKEN: "Edit the rule: until then it is skipped, or its callers get no agent.",
     _K.QUEUE_GROWING: "Add workers, raise the limit, or give the rule a fallback for callers who wait too long.",
-    _K.REPLICA_CLOCK: "Synchronise the clock of this machine with a time server: it refuses LiveKit's webhooks from "
-    "one minute on.",
+    _K.REPLICA_CLOCK: "Synchronise the clock of this machine with a time server: more than a "
+    "minute behind or six ahead, it refuses LiveKit's webhooks.",
     _K.WEBHOOK_PAUSED: "Mend the endpoint, send it a test, and resume the subscription.",
 }
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jwt
 from livekit.api import TokenVerifier, WebhookReceiver
 
+from app.clock import SystemClock
 from app.errors import SignatureRefusedError
 from app.livekit.webhook_delivery import Signature
 from app.settings import Project
@@ -68,7 +69,7 @@ class Verifier:
         try:
             key.receiver.receive(signed, token)
         except jwt.PyJWTError as error:
-            raise _refusal(error) from error
+            raise _refusal(error, claims) from error
         except Exception as error:  # the SDK raises bare Exception for a missing or different hash
             raise SignatureRefusedError("tampered", "the body is not the one that was signed") from error
         signed_at = claims.get("nbf") or claims.get("iat")
@@ -79,11 +80,12 @@ class Verifier:
     def require_signed(self, authorization: str | None) -> None:
         """Raise `SignatureRefusedError` unless one of our keys signed the token; it says nothing about a body."""
         token = _token(authorization)
-        key = self._key(_unverified_claims(token)["iss"])
+        claims = _unverified_claims(token)
+        key = self._key(claims["iss"])
         try:
             key.tokens.verify(token)
         except jwt.PyJWTError as error:
-            raise _refusal(error) from error
+            raise _refusal(error, claims) from error
         except Exception as error:  # claims that the SDK cannot use
             raise SignatureRefusedError("malformed", "the Authorization header is not a usable token") from error
 
@@ -104,14 +106,26 @@ def _token(authorization: str | None) -> str:
     return authorization.removeprefix("Bearer ").strip()
 
 
-def _refusal(error: jwt.PyJWTError) -> SignatureRefusedError:
+def _refusal(error: jwt.PyJWTError, claims: Mapping[str, Any]) -> SignatureRefusedError:
+    now = SystemClock().now().timestamp()
     match error:
-        case jwt.ExpiredSignatureError() | jwt.ImmatureSignatureError():
-            return SignatureRefusedError("stale", "the token is not valid at this time: compare the clocks")
+        # The library compared these times only after it had verified the signature.
+        case jwt.ImmatureSignatureError():
+            ahead = max(_instant(claims.get("nbf")), _instant(claims.get("iat"))) - now
+            message = f"by this machine's clock the token is valid only in {ahead:.0f} s: compare the clocks"
+            return SignatureRefusedError("stale", message)
+        case jwt.ExpiredSignatureError():
+            ago = now - _instant(claims.get("exp"))
+            message = f"by this machine's clock the token was valid until {ago:.0f} s ago: compare the clocks"
+            return SignatureRefusedError("stale", message)
         case jwt.InvalidSignatureError():
             return SignatureRefusedError("bad_signature", "signed with another secret than this key's")
         case _:
             return SignatureRefusedError("malformed", "the Authorization header is not a usable token")
+
+
+def _instant(claim: object) -> float:
+    return max(-_LATEST_TIME, min(_LATEST_TIME, claim)) if isinstance(claim, int | float) else 0.0
 
 
 def _unverified_claims(token: str) -> dict[str, Any]:

@@ -99,13 +99,15 @@ def test_the_receiver_hashes_what_encode_returns() -> None:
     assert event.event == ""  # parsed from the text "{}", not from the signed bytes
 
 
-@pytest.mark.parametrize(("late", "is_accepted"), [(-30, True), (30, True), (-90, False), (90, False)])
-def test_a_token_is_verified_with_the_leeway_that_the_sdk_publishes(late: float, is_accepted: bool) -> None:
+@pytest.mark.parametrize(
+    ("late", "refused"), [(-30, ""), (30, ""), (-90, r"only in \d\d s"), (90, r"until \d{2,3} s ago")]
+)
+def test_a_token_is_verified_with_the_leeway_that_the_sdk_publishes(late: float, refused: str) -> None:
     assert DEFAULT_LEEWAY.total_seconds() == 60
     start = time.time() - late if late < 0 else time.time() - 300 - late
     token = signed(BODY, start)
-    if is_accepted:
+    if not refused:
         assert Verifier([PROJECT]).verify(BODY, token).project == "default"
     else:
-        with pytest.raises(SignatureRefusedError, match="not valid at this time"):
+        with pytest.raises(SignatureRefusedError, match=refused):
             Verifier([PROJECT]).verify(BODY, token)

@@ -88,6 +88,13 @@ def test_the_sender_is_known_before_the_body(reason: str) -> None:
     assert refused.value.reason == reason
 
 
+@pytest.mark.parametrize("claims", [{"nbf": 10**400}, {"exp": -(10**400)}, {"iat": 10**400, "nbf": "soon"}])
+def test_an_impossible_time_of_validity_is_stale(claims: dict[str, Any]) -> None:
+    with pytest.raises(SignatureRefusedError, match="by this machine's clock") as refused:
+        VERIFIER.verify(BODY, sign(BODY, **claims))
+    assert refused.value.reason == "stale"
+
+
 @pytest.mark.parametrize("reason", FORGERIES)
 def test_forgeries_are_refused_with_their_reason(reason: str) -> None:
     with pytest.raises(SignatureRefusedError) as refused:
