@@ -192,7 +192,7 @@ async def service(
         if not has_users and claim is not None and claim.had_users:
             _log.warning("the database has no users any more; add one: usher users add NAME --role admin")
         is_new = not has_users and (claim is None or not claim.had_users)
-        first_admin_path = f"/console/welcome/{first_admin_code(key)}" if is_new else ""
+        first_admin_path = f"/console/welcome/{first_admin_code(key, clock.now())}" if is_new else ""
 
         @asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -6,12 +6,13 @@ the user is disabled or enabled, because it contains the `session_epoch` of the 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadSignature
 from sqlalchemy import Connection
 
+from app.accounts.timed_codes import TimedCodes
 from app.accounts.users import User, count_users, read_user
 from app.errors import ConflictError, NotFoundError
 from app.translation import translatable
@@ -20,38 +21,38 @@ FIRST_ADMIN_LIFETIME: Final = timedelta(days=1)
 PASSWORD_LIFETIME: Final = timedelta(days=3)
 
 
-def first_admin_code(key: str) -> str:
+def first_admin_code(key: str, now: datetime) -> str:
     """Return the code of the link that adds the first admin."""
-    return _serializer(key, "first-admin").dumps("welcome")
+    return _codes(key, "first-admin").sign("welcome", now)
 
 
-def password_code(key: str, user: User) -> str:
+def password_code(key: str, user: User, now: datetime) -> str:
     """Return the code of the link with which a user chooses a password."""
-    return _serializer(key, "password").dumps([user.id, user.session_epoch])
+    return _codes(key, "password").sign([user.id, user.session_epoch], now)
 
 
-def require_first_admin(connection: Connection, key: str, code: str) -> None:
+def require_first_admin(connection: Connection, key: str, code: str, now: datetime) -> None:
     """Raise NotFoundError for an invalid code, ConflictError if there is a user already.
 
     In a transaction that adds the user, `add_first_admin` says whether another one was faster.
     """
-    _load(key, "first-admin", code, FIRST_ADMIN_LIFETIME)
+    _load(key, "first-admin", code, FIRST_ADMIN_LIFETIME, now)
     if count_users(connection):
         raise ConflictError(translatable("there are users already; ask an admin to add you"))
 
 
-def user_of_password_code(connection: Connection, key: str, code: str) -> User:
+def user_of_password_code(connection: Connection, key: str, code: str, now: datetime) -> User:
     """Return the user whose password the link sets; raises NotFoundError for a used, expired or invalid link."""
-    user_id, epoch = _load(key, "password", code, PASSWORD_LIFETIME)
+    user_id, epoch = _load(key, "password", code, PASSWORD_LIFETIME, now)
     user = read_user(connection, user_id)
     if user.session_epoch != epoch or user.disabled:
         raise _invalid_link()
     return user
 
 
-def _load(key: str, purpose: str, code: str, lifetime: timedelta) -> Any:
+def _load(key: str, purpose: str, code: str, lifetime: timedelta, now: datetime) -> Any:
     try:
-        return _serializer(key, purpose).loads(code, max_age=int(lifetime.total_seconds()))
+        return _codes(key, purpose).read(code, lifetime, now)
     except BadSignature as error:
         raise _invalid_link() from error
 
@@ -60,5 +61,5 @@ def _invalid_link() -> NotFoundError:
     return NotFoundError(translatable("this link has been used, is too old, or was never valid; ask for a new one"))
 
 
-def _serializer(key: str, purpose: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(key, salt=f"usher.link.{purpose}")
+def _codes(key: str, purpose: str) -> TimedCodes:
+    return TimedCodes(key, f"usher.link.{purpose}")

@@ -14,13 +14,20 @@ from sqlalchemy import Connection
 from app.accounts.reads import PersonalRead, list_reads, record_read
 from app.audit import export_person, find_person, rows_about
 from app.cli.calls.unknown_names import note_unknown_project
-from app.cli.framework.database import database_errors, database_url, editor, reading, require_database, write
+from app.cli.framework.database import (
+    database_errors,
+    database_url,
+    editor,
+    reading,
+    require_database,
+    shared_clock,
+    write,
+)
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
 from app.cli.framework.terminal import complain, note, plain, require_consent, say, say_json, show, table, write_lines
 from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.cli.remote.server import Server
-from app.clock import SystemClock
 from app.db.engine import create_reader_engine, create_writer_engine
 from app.db.writer import Writer
 from app.errors import ConflictError, NotFoundError
@@ -55,7 +62,7 @@ def export(
 
 
 def _export_here(person: str, project: str | None) -> dict[str, Any]:
-    now = SystemClock().now()
+    now = shared_clock().now()
     with reading() as connection:
         found = find_person(connection, person, project)
         rows = rows_about(connection, found, now)
@@ -184,7 +191,7 @@ async def _erase(settings: Settings, person: str, project: str | None, by: str, 
 
     try:
         with database_errors(url):
-            now = SystemClock().now()
+            now = shared_clock().now()
             access = Access(read, writer.run)
             return await erase_person(access, person, by=by, now=now, project=project, dry_run=dry_run)
     finally:

@@ -12,13 +12,12 @@ from app.accounts.sessions import end_session as end_a_session
 from app.accounts.sessions import list_sessions, session_limits
 from app.accounts.users import User, find_user, list_users, log_out_everywhere
 from app.cli.calls.filter_options import period
-from app.cli.framework.database import editor, reading, write
+from app.cli.framework.database import editor, reading, shared_clock, write
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import plain, say, say_json, show, stacked, table
 from app.cli.remote import users as remote
 from app.cli.remote.choice import chosen_server, editing_server, over_api
-from app.clock import SystemClock
 from app.db.types import AccessKind
 from app.errors import NotFoundError, did_you_mean
 from app.settings import read_settings
@@ -33,7 +32,7 @@ def sessions(name: _OptionalName = None, *, as_json: JsonOption = False) -> None
     if server is not None:
         found = remote.list_sessions(server, name)
     else:
-        settings, now = read_settings(without_livekit=True), SystemClock().now()
+        settings, now = read_settings(without_livekit=True), shared_clock().now()
         with reading(settings) as connection:
             user_id = None if name is None else find_named(connection, name).id
             found = list_sessions(connection, now, session_limits(settings), user_id)
@@ -59,7 +58,7 @@ def end_session(
     as_json: JsonOption = False,
 ) -> None:
     """End a session, with immediate effect."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     server = editing_server(by)
     if server is not None:
         ended = remote.end_session(server, session_id)
@@ -79,7 +78,7 @@ def log_out(
     as_json: JsonOption = False,
 ) -> None:
     """End all sessions of a user; unused links to choose a password become invalid, too."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     server = editing_server(by)
     if server is not None:
         user = remote.log_out(server, name)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.accounts.roles import Role
 from app.accounts.tokens import LIFETIME, Token, issue_token, list_tokens, revoke_token
-from app.cli.framework.database import editor, reading, write
+from app.cli.framework.database import editor, reading, shared_clock, write
 from app.cli.framework.known_projects import require_known
 from app.cli.framework.moment import parse_duration, show_moment
 from app.cli.framework.options import ByOption, JsonOption
@@ -18,7 +18,6 @@ from app.cli.framework.terminal import note, plain, say, say_json, show, table
 from app.cli.remote import users as remote
 from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.cli.user_access import find_named
-from app.clock import SystemClock
 from app.errors import InvalidInputError, Problem
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="name of the user")]
@@ -45,7 +44,7 @@ def token(
     as_json: JsonOption = False,
 ) -> None:
     """Create an API token and print it once; only its hash is stored."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     lifetime = _lifetime(expires)
 
     def unit(connection: Connection) -> Any:
@@ -89,7 +88,7 @@ def tokens(
     else:
         with reading() as connection:
             found = list_tokens(connection, None if name is None else find_named(connection, name).id)
-    now = SystemClock().now()
+    now = shared_clock().now()
     if as_json:
         say_json([one.to_json() for one in found])
         return
@@ -123,7 +122,7 @@ def revoke(
     as_json: JsonOption = False,
 ) -> None:
     """Revoke a token, with immediate effect."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     server = editing_server(by)
     if server is not None:
         revoked = remote.revoke_token(server, token_id)

@@ -24,7 +24,7 @@ from app.accounts.users import (
     set_projects,
     set_role,
 )
-from app.cli.framework.database import editor, reading, write
+from app.cli.framework.database import editor, reading, shared_clock, write
 from app.cli.framework.known_projects import require_known
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, JsonOption
@@ -33,7 +33,6 @@ from app.cli.remote import users as remote
 from app.cli.remote.choice import chosen_server, editing_server, over_api, refuse_with_server
 from app.cli.user_access import end_session, find_named, log_out, logins, sessions
 from app.cli.user_tokens import ProjectsOption, revoke, token, tokens
-from app.clock import SystemClock
 from app.errors import InvalidInputError, Problem
 from app.settings import Settings, local_url, read_settings
 
@@ -67,7 +66,7 @@ def list_(*, as_json: JsonOption = False) -> None:
     else:
         with reading() as connection:
             users, tokens = list_users(connection), list_tokens(connection)
-    now = SystemClock().now()
+    now = shared_clock().now()
     if as_json:
         say_json([user.to_json() for user in users])
         return
@@ -110,7 +109,7 @@ def add(
         _print_user(user, f"{user.name} added as {user.role}", link, as_json=as_json)
         return
     settings = read_settings(without_livekit=True)
-    now = SystemClock().now()
+    now = shared_clock().now()
     hashed = _read_password(name) if password_stdin else NO_PASSWORD
 
     def unit(connection: Connection) -> tuple[User, str]:
@@ -119,7 +118,7 @@ def add(
         return user, "" if password_stdin else _key_of_links(connection, settings, now)
 
     user, key = write(unit, settings)
-    link = "" if password_stdin else _password_link(settings, key, user)
+    link = "" if password_stdin else _password_link(settings, key, user, now)
     _print_user(user, f"{user.name} added as {user.role}", link, as_json=as_json)
 
 
@@ -129,7 +128,7 @@ def password(
 ) -> None:
     """Print a link for choosing a new password, or set the one given, which ends all sessions of the user."""
     settings = read_settings(without_livekit=True)
-    now = SystemClock().now()
+    now = shared_clock().now()
     hashed = _read_password(name) if password_stdin else None
 
     def unit(connection: Connection) -> tuple[User, str]:
@@ -141,7 +140,7 @@ def password(
     user, key = write(unit, settings)
     before = "keeps the old one until then" if user.has_password else "has no password yet"
     done = f"{user.name} {'has the new password' if hashed is not None else before}"
-    link = "" if hashed is not None else _password_link(settings, key, user)
+    link = "" if hashed is not None else _password_link(settings, key, user, now)
     _print_user(user, done, link, as_json=as_json)
 
 
@@ -155,7 +154,7 @@ def role_(
     as_json: JsonOption = False,
 ) -> None:
     """Change the role of a user."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     server = editing_server(by)
     if server is not None:
         user = remote.change_user(server, name, role=role)
@@ -179,7 +178,7 @@ def projects(
     """Restrict a user to LiveKit projects: only their calls and rules can be seen and changed."""
     if bool(project) is all_:
         raise InvalidInputError("usage", [Problem("PROJECT", "give the projects, or --all", None)])
-    now = SystemClock().now()
+    now = shared_clock().now()
 
     def unit(connection: Connection) -> User:
         user = find_named(connection, name)
@@ -216,7 +215,7 @@ def delete(
     as_json: JsonOption = False,
 ) -> None:
     """Delete a user, with all sessions and tokens; histories keep the name."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     server = editing_server(by)
     if server is None:
         with reading() as connection:
@@ -233,7 +232,7 @@ def delete(
 
 
 def _set_disabled(name: str, by: str | None, *, disabled: bool, as_json: bool) -> None:
-    now = SystemClock().now()
+    now = shared_clock().now()
 
     def unit(connection: Connection) -> User:
         return set_disabled(connection, find_named(connection, name).id, disabled=disabled, by=editor(by), now=now)
@@ -251,9 +250,9 @@ def _key_of_links(connection: Connection, settings: Settings, now: datetime) -> 
     return key
 
 
-def _password_link(settings: Settings, key: str, user: User) -> str:
+def _password_link(settings: Settings, key: str, user: User, now: datetime) -> str:
     base = settings.public_url or local_url(settings.host, settings.port)
-    return f"{base}/console/password/{password_code(key, user)}"
+    return f"{base}/console/password/{password_code(key, user, now)}"
 
 
 def _print_user(user: User, done: str, link: str = "", *, as_json: bool) -> None:

@@ -17,8 +17,8 @@ from app.audit import (
     DispatchFilter,
     EventFilter,
 )
+from app.cli.framework.database import shared_clock
 from app.cli.framework.moment import parse_moment
-from app.clock import SystemClock
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError, Problem
 
@@ -159,7 +159,9 @@ def _moment(text: str, now: datetime, name: str) -> datetime:
 
 def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
     """Return the instants of `--since` and `--until`; raises InvalidInputError with the problems of both."""
-    now = SystemClock().now()
+    if since is None and until is None:
+        return None, None
+    now = shared_clock().now()
     instants: list[datetime | None] = []
     problems: list[Problem] = []
     for name, text in (("--since", since), ("--until", until)):

@@ -10,13 +10,12 @@ import typer
 
 from app.accounts.saved_views import SavedView, list_shared_views, plain_name
 from app.audit import CallFilter, read_saved_query
-from app.cli.framework.database import reading
+from app.cli.framework.database import reading, shared_clock
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import say, say_json, show, stacked, table
 from app.cli.remote import calls as remote
 from app.cli.remote.choice import chosen_server, over_api, refuse_with_server
 from app.cli.user_access import find_named
-from app.clock import SystemClock
 from app.errors import InvalidInputError, NotFoundError, Problem, did_you_mean
 
 ViewOption = Annotated[
@@ -59,7 +58,7 @@ def with_view(chosen: CallFilter, name: str | None, user: str | None) -> CallFil
     if view is None:
         hint = did_you_mean(name, [one.name for one in found], "usher calls views")
         raise NotFoundError(f"no saved view is named {name!r}{hint}")
-    now = SystemClock().now()
+    now = shared_clock().now()
     offset = now.astimezone().utcoffset()
     minutes = 0 if offset is None else -int(offset.total_seconds() // 60)  # as JavaScript counts it
     query = read_saved_query(f"{view.query}&zone={minutes}", now)
@@ -84,6 +83,6 @@ def _read(user: str | None) -> list[SavedView]:
 
 
 def _described(view: SavedView) -> str:
-    problems = read_saved_query(view.query, SystemClock().now()).problems
+    problems = read_saved_query(view.query, shared_clock().now()).problems
     text = unquote_plus(view.query.replace("&", ", "))
     return f"{text} (cannot be read: {'; '.join(map(str, problems))})" if problems else text

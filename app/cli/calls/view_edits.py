@@ -13,13 +13,12 @@ from app.accounts.saved_views import SavedView, ViewUser, delete_view, list_view
 from app.accounts.saved_views import save_view as save
 from app.audit import CallFilter
 from app.cli.calls.filter_options import call_filter
-from app.cli.framework.database import write
+from app.cli.framework.database import shared_clock, write
 from app.cli.framework.options import JsonOption, choosing
 from app.cli.framework.terminal import say, say_json
 from app.cli.remote import calls as remote
 from app.cli.remote.choice import chosen_server, over_api, refuse_with_server
 from app.cli.user_access import find_named
-from app.clock import SystemClock
 from app.db.types import format_instant
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, did_you_mean
 
@@ -48,7 +47,7 @@ def save_view(
     as_json: JsonOption = False,
 ) -> None:
     """Save filters of the list of calls under a name; --replace changes the view that has the name already."""
-    query, server, now = _query(chosen, range_), chosen_server(), SystemClock().now()
+    query, server, now = _query(chosen, range_), chosen_server(), shared_clock().now()
 
     def unit(connection: Connection) -> SavedView:
         owner = _owner(connection, user)
@@ -93,7 +92,7 @@ def _delete(connection: Connection, name: str, user: str | None) -> SavedView:
     owner = _owner(connection, user)
     views = list_views(connection, owner)
     own = [one for one in views if one.owner_id == owner.id and plain_name(one.name) == plain_name(name)]
-    return delete_view(connection, _named(own or views, name).id, owner, now=SystemClock().now())
+    return delete_view(connection, _named(own or views, name).id, owner, now=shared_clock().now())
 
 
 def _named(views: list[SavedView], name: str) -> SavedView:

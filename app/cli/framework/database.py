@@ -13,7 +13,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from app.cli.remote.choice import require_no_server
+from app.cli.remote.choice import chosen_server, require_no_server
+from app.clock import Clock, SystemClock, date_ids_by
+from app.db.database_clock import clock_of
 from app.db.engine import (
     cause_in,
     create_reader_engine,
@@ -70,6 +72,27 @@ def database_url(settings: Settings | None = None) -> URL:
     use_phone_region(chosen.phone_region)
     use_name_key(chosen.hash_names_key.get_secret_value())
     return parse_database_url(chosen.database_url.get_secret_value())
+
+
+def shared_clock() -> Clock:
+    """Return the clock that servers of the database go by, which also dates new ids from now on.
+
+    With PostgreSQL that is the database's: the machine of a command may show another time. With `--server` it is the
+    machine's, because the server itself dates what it writes.
+    """
+    if chosen_server() is not None:
+        return SystemClock()
+    url = database_url()
+    if is_embedded(url):
+        return SystemClock()
+    engine = create_reader_engine(url)
+    try:
+        with database_errors(url):
+            clock = clock_of(engine)
+    finally:
+        engine.dispose()
+    date_ids_by(clock)
+    return clock
 
 
 def require_database(url: URL) -> None:

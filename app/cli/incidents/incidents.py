@@ -10,13 +10,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from app.cli.framework.database import editor, reading, write
+from app.cli.framework.database import editor, reading, shared_clock, write
 from app.cli.framework.moment import parse_duration, show_moment
 from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import say, say_json, show, stacked, table
 from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.cli.remote.server import path_of, read_as
-from app.clock import SystemClock
 from app.db.types import IncidentKind
 from app.errors import InvalidInputError, Problem
 from app.incidents import LONGEST_MUTE, Incident, IncidentFilter, list_incidents, mute_incident
@@ -52,7 +51,7 @@ def list_(
     else:
         with reading() as connection:
             found = list_incidents(connection, IncidentFilter(is_open, tuple(kind or ())), limit=limit).items
-    now = SystemClock().now()
+    now = shared_clock().now()
     if as_json:
         say_json([one.to_json() for one in found])
     elif not found:
@@ -89,7 +88,7 @@ def mute(
     span = parse_duration(duration)
     if span is None or not timedelta(0) < span <= LONGEST_MUTE:
         raise InvalidInputError("usage", [Problem("--for", "must be a duration such as 30m, 8h or 7d", duration)])
-    _mute(incident, SystemClock().now() + span, by, as_json=as_json)
+    _mute(incident, shared_clock().now() + span, by, as_json=as_json)
 
 
 @app.command()
@@ -100,7 +99,7 @@ def unmute(incident: _Incident, *, by: ByOption = None, as_json: JsonOption = Fa
 
 
 def _mute(incident_id: str, until: datetime | None, by: str | None, *, as_json: bool) -> None:
-    now = SystemClock().now()
+    now = shared_clock().now()
     server = editing_server(by)
     if server is None:
         muted = write(lambda connection: mute_incident(connection, incident_id, until, by=editor(by), now=now))

@@ -14,13 +14,12 @@ from app.agents.agent_limits import FOREVER
 from app.agents.edit_agent import change_agent
 from app.agents.stored_agents import Agent, list_agents, stored_agent
 from app.audit import known_agents, latest_probes, load_of_agents, unused_agents, warnings_about_agents
-from app.cli.framework.database import editor, reading, write
+from app.cli.framework.database import editor, reading, shared_clock, write
 from app.cli.framework.moment import ALLOWED_AHEAD, parse_ahead, show_moment
 from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, stacked, table
 from app.cli.remote import agents as remote
 from app.cli.remote.choice import chosen_server, editing_server, over_api
-from app.clock import SystemClock
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.errors import InvalidInputError, NotFoundError, Problem
 from app.flows.operations.forget_agent import forget_agent
@@ -36,7 +35,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="AGENT", help="as rules nam
 @over_api
 def list_(*, as_json: JsonOption = False) -> None:
     """List the agents that were asked for, probed, or that something is set for, with their calls and queues."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     server = chosen_server()
     if server is not None:
         agents, calls, waiting, unused = remote.list_agents(server)
@@ -83,7 +82,7 @@ def pause(
     as_json: JsonOption = False,
 ) -> None:
     """Take an agent out of service: it is not asked, but its substitute or the fallbacks of the rule are."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     end = FOREVER if until is None else parse_ahead(until, now, "UNTIL")
     if end <= now:
         raise InvalidInputError("usage", [Problem("UNTIL", f"must be in the future; {ALLOWED_AHEAD}", until)])
@@ -97,7 +96,7 @@ def pause(
 @over_api
 def resume(agent: NameArgument, *, by: ByOption = None, as_json: JsonOption = False) -> None:
     """Put an agent back into service, with the substitute and note it had before; exit 1 if it is in service."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     server = editing_server(by)
     if server is not None:
         before, changes = remote.read_agent(server, agent), remote.agent_history(server, agent, _CHANGES_READ)
@@ -139,7 +138,7 @@ def forget(agent: NameArgument, *, by: ByOption = None, as_json: JsonOption = Fa
     if server is not None:
         before = remote.forget_agent(server, agent)
     else:
-        scheduled, now = read_settings(without_livekit=True).canary_names, SystemClock().now()
+        scheduled, now = read_settings(without_livekit=True).canary_names, shared_clock().now()
         before = write(lambda connection: forget_agent(connection, agent, editor(by), now, scheduled=scheduled))
     if as_json:
         say_json(before.to_json())
@@ -206,7 +205,7 @@ def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: 
     if as_json:
         say_json(after.to_json())
     else:
-        say(_sentence(after, SystemClock().now()))
+        say(_sentence(after, shared_clock().now()))
     note(*(f"warning: {warning}" for warning in warnings))
 
 

@@ -7,14 +7,13 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from app.cli.framework.database import editor, reading, write
+from app.cli.framework.database import editor, reading, shared_clock, write
 from app.cli.framework.moment import ALLOWED_AHEAD, parse_ahead, show_moment
 from app.cli.framework.options import ByOption, JsonOption, WhyOption
 from app.cli.framework.terminal import say, say_json
 from app.cli.remote import rules as remote
 from app.cli.remote.choice import editing_server, over_api
 from app.cli.rules.rules_file import find_rule
-from app.clock import SystemClock
 from app.db.types import format_instant
 from app.errors import InvalidInputError, Problem
 from app.rules.editing.edit_rule import change_rule
@@ -33,7 +32,7 @@ def pause(
     as_json: JsonOption = False,
 ) -> None:
     """Pause a rule: it is not in force before the moment, and resumes by itself."""
-    now = SystemClock().now()
+    now = shared_clock().now()
     moment = parse_ahead(until, now, "--until")
     if moment <= now:
         raise InvalidInputError("usage", [Problem("--until", "must be a moment to come", until)])

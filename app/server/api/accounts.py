@@ -117,7 +117,7 @@ async def invite_a_user(request: ApiRequest) -> dict[str, Any]:
     user = await request.context.write(
         lambda connection: add_user(connection, order.name, order.role, by=by, now=now, projects=order.projects)
     )
-    path = f"/console/password/{password_code(request.context.key, user)}"
+    path = f"/console/password/{password_code(request.context.key, user, now)}"
     public_url = request.context.flow_context.settings.public_url
     return {**user.to_json(), "password_link": path, "password_url": f"{public_url}{path}" if public_url else None}
 

@@ -48,8 +48,9 @@ class _Static(StaticFiles):
 def new_console(context: RequestContext) -> Console:
     """Return what the pages of this process share."""
     languages()  # a file that cannot be read is a matter of the start
-    cookies = Cookies(context.key, context.flow_context.settings)
-    return Console(context, cookies, PasswordChecker(context.flow_context.clock))
+    clock = context.flow_context.clock
+    cookies = Cookies(context.key, context.flow_context.settings, clock)
+    return Console(context, cookies, PasswordChecker(clock))
 
 
 def console_routes(console: Console) -> list[BaseRoute]:

@@ -139,25 +139,39 @@ def test_a_password_link_works_once(engine: Engine, clock: StillClock) -> None:
     with engine.begin() as connection:
         key = signing_key(connection, clock.now())
         ana = add_user(connection, "ana", Role.VIEWER, by="cli", now=clock.now())
-        code = password_code(key, ana)
-        assert user_of_password_code(connection, key, code).id == ana.id
+        code = password_code(key, ana, clock.now())
+        assert user_of_password_code(connection, key, code, clock.now()).id == ana.id
         set_password(connection, ana.id, "hash", by="ana", now=clock.now())
         with pytest.raises(NotFoundError, match="has been used"):
-            user_of_password_code(connection, key, code)
+            user_of_password_code(connection, key, code, clock.now())
         with pytest.raises(NotFoundError):
-            user_of_password_code(connection, "another key", password_code(key, ana))
+            user_of_password_code(connection, "another key", password_code(key, ana, clock.now()), clock.now())
+
+
+def test_a_password_link_is_valid_for_three_days_of_the_clock_that_it_is_given(
+    engine: Engine, clock: StillClock
+) -> None:
+    made_at = clock.now()
+    with engine.begin() as connection:
+        key = signing_key(connection, made_at)
+        ana = add_user(connection, "ana", Role.VIEWER, by="cli", now=made_at)
+        code = password_code(key, ana, made_at)
+        for age in (timedelta(days=3), timedelta(0), timedelta(minutes=-10)):  # the last: the clock was set back since
+            assert user_of_password_code(connection, key, code, made_at + age).id == ana.id
+        with pytest.raises(NotFoundError, match="is too old"):
+            user_of_password_code(connection, key, code, made_at + timedelta(days=3, seconds=1))
 
 
 def test_the_first_admins_link_works_while_there_is_no_user(engine: Engine, clock: StillClock) -> None:
     with engine.begin() as connection:
         key = signing_key(connection, clock.now())
-        code = first_admin_code(key)
-        require_first_admin(connection, key, code)
+        code = first_admin_code(key, clock.now())
+        require_first_admin(connection, key, code, clock.now())
         with pytest.raises(NotFoundError):
-            require_first_admin(connection, key, first_admin_code("another key"))
+            require_first_admin(connection, key, first_admin_code("another key", clock.now()), clock.now())
         add_user(connection, "ana", Role.ADMIN, by="link", now=clock.now())
         with pytest.raises(ConflictError):
-            require_first_admin(connection, key, code)
+            require_first_admin(connection, key, code, clock.now())
 
 
 def test_passwords() -> None:

@@ -44,8 +44,8 @@ async def test_a_link_made_from_a_copy_of_the_database_is_refused(
     with database.reader_engine().connect() as connection:
         for key in (stored, forged):
             with pytest.raises(NotFoundError):
-                require_first_admin(connection, true, first_admin_code(key))
-        require_first_admin(connection, true, first_admin_code(true))
+                require_first_admin(connection, true, first_admin_code(key, clock.now()), clock.now())
+        require_first_admin(connection, true, first_admin_code(true, clock.now()), clock.now())
 
 
 def test_a_command_without_the_secret_of_the_server_learns_that_its_links_would_be_refused(

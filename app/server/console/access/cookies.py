@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
+from itsdangerous import BadSignature, URLSafeSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.accounts.timed_codes import TimedCodes
 from app.accounts.users import User
-from app.clock import new_secret
+from app.clock import Clock, new_secret
 from app.errors import FormRefusedError
 from app.settings import Settings, host_name, is_loopback
 from app.translation import translatable
@@ -41,19 +42,19 @@ _LOGIN_FLOW_LASTS: Final = timedelta(minutes=10)
 """A login at the provider, with a second factor that must be looked for."""
 _MAX_LOGIN_FLOWS: Final = 3
 """Of one browser at once, in several tabs. It sends all with each request, of which nginx takes 8 KiB of cookies."""
-_SIGNER: Final = {"digest_method": hashlib.sha256}
 
 
 class Cookies:
     """Reads and writes the cookies of the console."""
 
-    def __init__(self, key: str, settings: Settings) -> None:
+    def __init__(self, key: str, settings: Settings, clock: Clock) -> None:
         self._key = key.encode()
+        self._clock = clock
         self._always_secure = settings.secure_cookies
         self._comes_by_tls = settings.sends_secure_cookies
-        self._anonymous = URLSafeTimedSerializer(key, salt="usher.anonymous", signer_kwargs=_SIGNER)
-        self._device = URLSafeSerializer(key, salt="usher.device", signer_kwargs=_SIGNER)
-        self._login_flow = URLSafeTimedSerializer(key, salt="usher.oidc", signer_kwargs=_SIGNER)
+        self._anonymous = TimedCodes(key, "usher.anonymous", hashlib.sha256)
+        self._device = URLSafeSerializer(key, salt="usher.device", signer_kwargs={"digest_method": hashlib.sha256})
+        self._login_flow = TimedCodes(key, "usher.oidc", hashlib.sha256)
 
     def read(self, request: Request) -> str:
         """Return the value of the session cookie; empty without one."""
@@ -61,12 +62,12 @@ class Cookies:
 
     def new_anonymous(self) -> str:
         """Return the value of the cookie of a browser that is not logged in."""
-        return self._anonymous.dumps(new_secret())
+        return self._anonymous.sign(new_secret(), self._clock.now())
 
     def is_anonymous(self, value: str) -> bool:
         """Return whether `new_anonymous` made `value`, not too long ago."""
         try:
-            self._anonymous.loads(value, max_age=int(_ANONYMOUS_LASTS.total_seconds()))
+            self._anonymous.read(value, _ANONYMOUS_LASTS, self._clock.now())
         except BadSignature:
             return False
         return True
@@ -106,7 +107,7 @@ class Cookies:
         kept = self._login_flows(request)
         for name in kept if len(kept) >= _MAX_LOGIN_FLOWS else ():
             self._set(request, response, name, "", timedelta())
-        text = self._login_flow.dumps(dict(values))
+        text = self._login_flow.sign(dict(values), self._clock.now())
         self._set(request, response, _name_of_flow(state), text, _LOGIN_FLOW_LASTS)
 
     def login_flow_of(self, request: Request, state: str) -> dict[str, str] | None:
@@ -120,7 +121,7 @@ class Cookies:
         else:
             text = kept.get(_name_of_flow(state), "")
         try:
-            values: dict[str, str] = self._login_flow.loads(text, max_age=int(_LOGIN_FLOW_LASTS.total_seconds()))
+            values: dict[str, str] = self._login_flow.read(text, _LOGIN_FLOW_LASTS, self._clock.now())
         except BadSignature:
             return None
         return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -110,14 +111,13 @@ async def log_out(request: PageRequest) -> Response:
 
 
 async def show_welcome(request: PageRequest) -> Response:
-    code = request.http.path_params["code"]
-    await request.context.read(partial(require_first_admin, key=request.context.key, code=code))
+    await _require_first_admin(request)
     return request.page("welcome.html", name="", problems=[])
 
 
 async def make_first_admin(request: PageRequest) -> Response:
-    code, name, password = request.http.path_params["code"], request.field("name").strip(), request.field("password")
-    await request.context.read(partial(require_first_admin, key=request.context.key, code=code))
+    name, password = request.field("name").strip(), request.field("password")
+    await _require_first_admin(request)
     if problems := check_name(name) + check_password(password, name=name) + repeated(request):
         return request.page("welcome.html", status=422, name=name, problems=problems)
     stored, now = await request.console.passwords.hashed(password), request.context.now
@@ -132,23 +132,32 @@ async def make_first_admin(request: PageRequest) -> Response:
 
 
 async def show_password(request: PageRequest) -> Response:
-    code = request.http.path_params["code"]
-    user = await request.context.read(partial(user_of_password_code, key=request.context.key, code=code))
+    user = await request.context.read(_user_of_link(request))
     return request.page("password.html", name=user.name, problems=[])
 
 
 async def choose_password(request: PageRequest) -> Response:
-    code, password = request.http.path_params["code"], request.field("password")
-    user = await request.context.read(partial(user_of_password_code, key=request.context.key, code=code))
+    password, user_of_link = request.field("password"), _user_of_link(request)
+    user = await request.context.read(user_of_link)
     if problems := check_password(password, name=user.name) + repeated(request):
         return request.page("password.html", status=422, name=user.name, problems=problems)
     stored, now = await request.console.passwords.hashed(password), request.context.now
 
     def unit(connection: Connection) -> User:
-        owner = user_of_password_code(connection, request.context.key, code)  # it may have been used meanwhile
+        owner = user_of_link(connection)  # it may have been used meanwhile
         return set_password(connection, owner.id, stored, by=owner.name, now=now)
 
     return await logged_in(request, await request.context.write(unit), redirect("/console/"), "by a password link")
+
+
+async def _require_first_admin(request: PageRequest) -> None:
+    code, context = request.http.path_params["code"], request.context
+    await context.read(partial(require_first_admin, key=context.key, code=code, now=context.now))
+
+
+def _user_of_link(request: PageRequest) -> Callable[[Connection], User]:
+    code, context = request.http.path_params["code"], request.context
+    return partial(user_of_password_code, key=context.key, code=code, now=context.now)
 
 
 async def logged_in(

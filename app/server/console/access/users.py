@@ -211,4 +211,4 @@ async def _page(
 def _link(request: PageRequest, user: User) -> str:
     public_url = request.context.flow_context.settings.public_url
     base = public_url or str(request.http.base_url).rstrip("/")
-    return f"{base}/console/password/{password_code(request.context.key, user)}"
+    return f"{base}/console/password/{password_code(request.context.key, user, request.context.now)}"

@@ -215,7 +215,7 @@ async def test_guessing_the_password_of_a_stolen_session_is_limited(running: Run
 
 async def test_a_role_change_leaves_an_unused_invitation_valid(running: Running) -> None:
     otto = await running.add_user("otto", Role.VIEWER)
-    code = password_code(running.service.key, otto)
+    code = password_code(running.service.key, otto, datetime.now(UTC))
     await running.write(lambda c: set_role(c, otto.id, Role.EDITOR, by="maria", now=datetime.now(UTC)))
     async with running.client() as client:
         assert (await client.get(f"/console/password/{code}")).status_code == 200
