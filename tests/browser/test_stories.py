@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from playwright.sync_api import BrowserContext, Page, Request, expect
@@ -45,6 +47,17 @@ def test_from_the_first_start_to_the_first_timeline(stage: Stage, context: Brows
     expect(page.locator(".summary")).to_contain_text("support-es joined ana")
     page.goto(f"{stage.url}/console/history")
     expect(page.locator("main")).to_contain_text("our first rule")
+
+
+def test_a_wait_is_counted_by_the_clock_of_usher(stage: Stage, context: BrowserContext) -> None:
+    # Given a viewer whose machine is hours ahead, and a caller whose agent does not join
+    context.clock.set_system_time(datetime.now(UTC) + timedelta(hours=5))
+    stage.add_rules({"name": "all", "pattern": {}, "agent_name": "nobody", "answer_timeout_s": 600})
+    stage.join("hall", "ana")
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.VIEWER)
+    # Then the page says how long the caller has waited, in minutes at most
+    expect(page.locator("[data-since]").first).to_have_text(re.compile(r"^(\d+ s|\d min \d\d s)$"))
 
 
 def test_no_agent_joins_the_rule_is_fixed_and_the_call_retried(stage: Stage, context: BrowserContext) -> None:

@@ -119,6 +119,7 @@ class PageRequest:
             csrf=self.console.cookies.csrf(self.form_key),
             provider_name=self.context.provider_name,
             static=f"/console/static/{STATIC_VERSION}",
+            shown_at=self.context.now.isoformat(),
             notice=NOTICES.get(self.http.query_params.get("done", "")),
             **values,
         )

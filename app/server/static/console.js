@@ -32,10 +32,13 @@ function byDistance(instant) {
   return instant.getFullYear() === now.getFullYear() ? formats.datetime : formats.distant;
 }
 
+// By how much this machine's clock is ahead of Usher's, by which callers wait.
+const aheadMs = Date.now() - Date.parse(document.body.dataset.now) || 0;
+
 function tick() {
   for (const element of document.querySelectorAll("[data-since]")) {
     if (element.closest(".stale")) continue;
-    const seconds = Math.max(0, (Date.now() - new Date(element.dataset.since).getTime()) / 1000);
+    const seconds = Math.max(0, (Date.now() - aheadMs - Date.parse(element.dataset.since)) / 1000);
     element.textContent = seconds < 60 ? `${seconds.toFixed(0)} s`
       : `${Math.floor(seconds / 60)} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
   }
