@@ -95,12 +95,12 @@ def _costs(found: Storage) -> Iterator[RenderableType]:
     if found.retained_bytes is None:
         yield plain(f"Retention: {kept} (USHER_RETENTION_DAYS), so that the database grows without end.")
         return
-    of_bodies = f", bodies for {found.retention_bodies_days:g} days" if found.retention_bodies_days > 0 else ""
+    of_bodies = f", bodies {_kept_for(found.retention_bodies_days)}" if found.retention_bodies_days > 0 else ""
     yield plain(f"Retention ({kept}{of_bodies}): {_bytes(found.retained_bytes)}", "bold")
 
 
 def _kept_for(days: float) -> str:
-    return f"{days:g} days" if days > 0 else "forever"
+    return f"{days:g} day{'' if days == 1 else 's'}" if days > 0 else "forever"
 
 
 def _bytes(count: float) -> str:

@@ -162,7 +162,7 @@ def _doubt(decision: Mapping[str, Any], tried: tuple[TriedRule, ...]) -> str:
         return ""
     return translatable(
         "%(then)s matched when the event arrived, %(again)s matches the stored event: that lacks what USHER_REDACT "
-        "leaves out, or another version of Usher evaluated it",
+        "leaves out and what was erased or hashed since, or another version of Usher evaluated it",
         then=_names(then),
         again=_names(again),
     )

@@ -46,7 +46,7 @@ async def change_password(request: PageRequest) -> Response:
     user = await request.context.read(partial(read_user, user_id=request.signed_in.id))
     problems = check_password(password, name=user.name) + repeated(request)
     if not await password_is_right(request, old):
-        problems.append(Problem("old", translatable("is not your password")))
+        problems.append(Problem("", translatable("the current password is not right")))
     if problems:
         return await _account(request, problems=problems, status=422)
     stored, now = await request.console.passwords.hashed(password), request.context.now

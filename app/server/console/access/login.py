@@ -207,7 +207,7 @@ async def logged_in(
 def repeated(request: PageRequest) -> list[Problem]:
     """Return a problem if the two new passwords of a form differ."""
     same = request.field("password") == request.field("repeated")
-    return [] if same else [Problem("repeated", translatable("must be the same as the password"))]
+    return [] if same else [Problem("password", translatable("must be the same in both fields"))]
 
 
 def login_again(

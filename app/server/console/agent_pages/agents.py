@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
+from app.agents.agent_check import check_agent
 from app.agents.agent_history import agent_history
 from app.agents.edit_agent import change_agent
 from app.agents.stored_agents import Agent, list_agents, stored_agent
@@ -102,7 +103,9 @@ async def save_agent(request: PageRequest) -> Response:
     name, editor, now = request.http.path_params["name"], request.signed_in.name, request.context.now
     fields, columns, problems = read_fields(request.field, now)
     expected = whole_number(fields["version"]) or 0
-    if not problems:
+    if problems:
+        problems += check_agent({"agent_name": name, **columns})
+    else:
         try:
             await request.context.write(
                 lambda connection: change_agent(connection, name, columns, editor, expected, whole=True)

@@ -100,6 +100,14 @@ async def test_changing_ones_own_password_ends_the_others_only(running: Running,
         assert (await log_in(laptop, "eva", NEW_PASSWORD)).status_code == 303
 
 
+async def test_a_refused_password_is_explained_by_its_labels(eva: httpx2.AsyncClient) -> None:
+    form = {"old": "wrong", "password": NEW_PASSWORD, "repeated": "other"}
+    refused = await post(eva, "/console/account", "/console/account/password", **form)
+    assert refused.status_code == 422
+    assert '<li data-field="">the current password is not right</li>' in refused.text
+    assert "<code>password</code> must be the same in both fields" in refused.text
+
+
 @pytest.mark.parametrize(
     ("column", "span", "lasts"),
     [

@@ -55,6 +55,9 @@ async def test_what_cannot_be_saved_is_shown_with_the_text_that_was_typed(runnin
         assert refused.status_code == 422
         assert message in refused.text
         assert next(iter(fields.values())) in refused.text
+    both = await save(client, max_calls="many", service="at", until="tonight")
+    assert "must be a whole number" in both.text
+    assert "must be a time such as" in both.text
     running.database.execute("INSERT INTO agents (agent_name, max_calls) VALUES ('greeter', 1)")
     page = await client.get(PAGE)
     running.database.execute("UPDATE agents SET max_calls = 2")
