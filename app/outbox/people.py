@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from app.db.any_of import any_of, one_of_texts
 from app.db.hot_statement import HotStatement
 from app.db.tables import dispatch_callers, dispatches, events
-from app.livekit.participant.role import Role
+from app.livekit.participant.role import CALLER_ROLES, Role
 from app.livekit.vocabulary import LEAVINGS, EventType
 from app.outbox.dispatch import Dispatch, Session
 
@@ -63,7 +63,7 @@ _OTHERS = HotStatement(
     ).where(
         any_of(events.c.room_sid, "room_sids"),
         one_of_texts(events.c.type, [EventType.PARTICIPANT_JOINED]),
-        one_of_texts(events.c.participant_role, [Role.CALLER, Role.CALLEE]),
+        one_of_texts(events.c.participant_role, CALLER_ROLES),
         ~select(_gone.c.id)
         .where(
             _gone.c.participant_sid == events.c.participant_sid,

@@ -12,7 +12,7 @@ from app.db.types import EventSource
 from app.errors import UnreadableWebhookError
 from app.livekit.attributes import PHONE_NUMBER
 from app.livekit.participant.phone import phone_of
-from app.livekit.participant.role import PHONE_KINDS, Role, is_trimmed, role_in_webhook, was_dialled
+from app.livekit.participant.role import CALLER_ROLES, PHONE_KINDS, Role, is_trimmed, role_in_webhook, was_dialled
 from app.livekit.protojson import prepare_webhook
 from app.livekit.vocabulary import EventType, ParticipantKind
 from app.livekit.webhook_delivery import Signature, is_delayed
@@ -23,7 +23,6 @@ from app.webhook.lookup_answers import LOOKUP
 from app.webhook.metadata import parsed_metadata
 from app.webhook.redaction import leave_out, without_secrets
 
-_SAYS_DIRECTION = frozenset({Role.CALLER, Role.CALLEE})
 NAME_MAX = 600
 """Most characters of a name or id: LiveKit allows 256, and an index of PostgreSQL holds 2,704 bytes."""
 
@@ -142,7 +141,7 @@ def _prepare_participant(participant: dict[str, Any], role: str) -> None:
     participant["role"] = role or role_in_webhook(participant).value
     kind, attributes = participant.get("kind"), participant.get("attributes")
     if type(kind) is str and kind in PHONE_KINDS and isinstance(attributes, dict):
-        known = participant["role"] in _SAYS_DIRECTION
+        known = participant["role"] in CALLER_ROLES
         outbound = participant["role"] == Role.CALLEE if known else was_dialled(kind, attributes)
         phone = phone_of(attributes, outbound=outbound)
         if phone is not None:

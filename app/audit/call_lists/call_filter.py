@@ -50,7 +50,8 @@ class CallFilter:
 
     The call has one of `states`. `q` finds by the begin of names, the end of numbers, or ids (`call_search`); `search`
     is exact, as for events. `agent` was asked, as the rule's agent or as a fallback. `metadata` has top-level fields of
-    the participant's metadata with their values as text. `since` and `until` bound when the caller joined, or, where a
+    the participant's metadata with their values as text. Callers who were ignored are listed by that state, or where
+    somebody is sought (`seeks_somebody`). `since` and `until` bound when the caller joined, or, where a
     call is found by its dispatch (`follows_dispatches_and_actions`), when that was created.
     """
 
@@ -69,6 +70,11 @@ class CallFilter:
     until: datetime | None = None
     search: str | None = None
     q: str | None = None
+
+    @property
+    def seeks_somebody(self) -> bool:
+        """Whether the calls of one caller, number or room are wanted, or one call."""
+        return any((self.q, self.search, self.identity, self.room, self.phone_number))
 
     @property
     def needs_dispatch(self) -> bool:
@@ -102,9 +108,14 @@ class CallFilter:
         """What was decided for the joins of such calls."""
         states = self.states
         if not states or states - _OF_JOINS.keys():
-            with_ignored = (EventOutcome.IGNORED,) if CallState.IGNORED in states else ()
-            return (*CALLER_OUTCOMES, *with_ignored)
+            is_ignored_wanted = CallState.IGNORED in states if states else self.seeks_somebody
+            return (*CALLER_OUTCOMES, EventOutcome.IGNORED) if is_ignored_wanted else CALLER_OUTCOMES
         return tuple(sorted({_OF_JOINS[state] for state in states}))
+
+    @property
+    def follows_ignored(self) -> bool:
+        """Whether the index of callers who were ignored finds the calls, with those of other outcomes."""
+        return CallState.IGNORED in self.states and self.states <= _OF_JOINS.keys() and not self.seeks_somebody
 
     @property
     def reads_every_call(self) -> bool:

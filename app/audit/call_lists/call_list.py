@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from app.audit.call_lists.call_filter import CallFilter, has_text
 from app.audit.call_lists.call_rows import CallRow, read_calls
@@ -20,14 +20,14 @@ from app.audit.call_lists.phone_text import SoughtNumbers
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
 from app.audit.lists.access_path import AccessPath, ByPrefix, ByValueAndMinute
 from app.audit.lists.dispatch_list import DispatchFilter, search_dispatches
-from app.audit.lists.event_list import EventFilter, by_outcome, search_events
+from app.audit.lists.event_list import EventFilter, by_ignored_caller, by_outcome, search_events
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
 from app.audit.lists.paging import LARGEST_PAGE, Page, decode_cursor, encode_cursor, read_merged
 from app.audit.lists.path_rows import Search, is_common
 from app.db.record_ids import instant_of_id, lowest_id_at
 from app.db.tables import dispatch_attempts, dispatches, events
 from app.db.types import AttemptOutcome, Cause, EventOutcome, ReplacesKind
-from app.livekit.participant.role import PHONE_KINDS, Role
+from app.livekit.participant.role import CALLER_ROLES, PHONE_KINDS, Role
 from app.livekit.vocabulary import EventType
 
 MAX_CALLS_CHECKED: Final = 400
@@ -112,7 +112,7 @@ class _Lister:
 
     def _searches(self) -> Iterator[Search]:
         if not self._by_dispatches_or_actions:
-            yield self._joins(self._paths)
+            yield self._joins(self._paths or _paths_to_ignored(self._chosen))
             return
         if self._by_dispatches:
             yield self._dispatches()
@@ -223,10 +223,20 @@ def _paths_without_dispatch(chosen: CallFilter) -> tuple[AccessPath, ...]:
     return tuple(paths)
 
 
+def _paths_to_ignored(chosen: CallFilter) -> tuple[AccessPath, ...]:
+    """Return the access paths to joins where callers who were ignored are wanted; none if another filter leaves few."""
+    if not chosen.follows_ignored:
+        return ()
+    others = [one for one in chosen.event_outcomes if one is not EventOutcome.IGNORED]
+    return (*map(by_ignored_caller, CALLER_ROLES), *map(by_outcome, others))
+
+
 def _conditions_on_joins(chosen: CallFilter) -> list[ColumnElement[bool]]:
     """Return what the database can check of a join; what it can only narrow is checked again on each call."""
     column = events.c
     found: list[ColumnElement[bool]] = []
+    if EventOutcome.IGNORED in chosen.event_outcomes:  # also that of joins of agents and other programs
+        found.append(or_(column.outcome != EventOutcome.IGNORED, column.participant_role.in_(CALLER_ROLES)))
     if chosen.direction is not None:
         is_callee = column.participant_role == Role.CALLEE
         found.append(column.participant_kind.in_(sorted(PHONE_KINDS)))

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from app.audit.calls.call_head import CallAction, CallDispatch, CallHead, head_of
-from app.audit.records.record_types import EventSummary, columns_of
+from app.audit.records.record_types import EventSummary, columns_of, decided_because
 from app.db.columns.action_types import CallerActionKind, CallerActionStatus
+from app.db.columns.column_types import Timestamp
 from app.db.tables import caller_actions, dispatch_attempts, dispatch_callers, dispatches, events
-from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
+from app.db.types import AttemptOutcome, Cause, DispatchStatus, EventOutcome, ReplacesKind
+from app.livekit.vocabulary import LEAVINGS
 from app.outbox.dispatch import BESIDE, asked_agent
 from app.webhook.event_store import name_in, trunk_number_in
 from app.webhook.stored_body import body_of
@@ -59,6 +61,7 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
     sids = {joins[event_id]["participant_sid"] for event_id in ids}
     own: set[str] = set()
     left: dict[str, datetime] = {}
+    unserved = set(ids)
     columns = [dispatches.c[name] for name in _OF_DISPATCH]
     made = select(dispatches.c.event_id, *columns).where(dispatches.c.event_id.in_(ids))
     for row in connection.execute(made).mappings():
@@ -71,8 +74,11 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
     )
     for row in connection.execute(serving).mappings():
         rows[row["event_id"]].setdefault(row["id"], row)
+        unserved.discard(row["event_id"])
         if row["left_at"] is not None:
             left[row["event_id"]] = row["left_at"]
+    left |= _leavings(connection, {event_id: joins[event_id] for event_id in unserved})
+    ignored_because = _reasons_of_ignored(connection, joins)
     early = _left_early(connection, [key for of_call in rows.values() for key in of_call])
     actions = _actions_of(connection, ids)
     found = []
@@ -81,9 +87,43 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
         join = EventSummary.from_row(stored)
         of_call = _dispatches_of(rows[event_id], own, early)
         name, done, trunk = stored["participant_name"], actions.get(event_id, ()), stored["trunk_number"]
-        head = head_of(join, join, of_call, left.get(event_id), name, actions=done, trunk_number=trunk)
+        head = head_of(
+            join,
+            join,
+            of_call,
+            left.get(event_id),
+            name,
+            actions=done,
+            trunk_number=trunk,
+            ignored_because=ignored_because.get(event_id, ""),
+        )
         found.append(CallRow(join, head, tuple(of_call), tuple(done), stored["body"], stored["trunk_number"]))
     return found
+
+
+def _leavings(connection: Connection, joins: Mapping[str, Mapping[Any, Any]]) -> dict[str, datetime]:
+    """Return when the callers of these joins left, as far as they have; `joins` by id, as the result."""
+    if not joins:
+        return {}
+    column = events.c
+    sids = {row["participant_sid"] for row in joins.values()} - {""}
+    query = (
+        select(column.project, column.participant_sid, func.min(column.received_at, type_=Timestamp()).label("left_at"))
+        .where(column.participant_sid.in_(sids), column.type.in_(LEAVINGS))
+        .group_by(column.project, column.participant_sid)
+    )
+    found = {(row.project, row.participant_sid): row.left_at for row in connection.execute(query)}
+    of_join = {event_id: found.get((row["project"], row["participant_sid"])) for event_id, row in joins.items()}
+    return {event_id: left_at for event_id, left_at in of_join.items() if left_at is not None}
+
+
+def _reasons_of_ignored(connection: Connection, joins: Mapping[str, Mapping[Any, Any]]) -> dict[str, str]:
+    """Return why joins were ignored, by id."""
+    ignored = [event_id for event_id, row in joins.items() if row["outcome"] == EventOutcome.IGNORED]
+    if not ignored:
+        return {}
+    query = select(events.c.id, events.c.decision).where(events.c.id.in_(ignored))
+    return {row.id: decided_because(row.decision) for row in connection.execute(query)}
 
 
 def _actions_of(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[CallAction]]:

@@ -18,7 +18,7 @@ from app.audit.lists.access_path import (
     BySelectiveCondition,
     ThroughNewerRows,
 )
-from app.audit.lists.event_list import by_livekit_id, by_name, by_phone_number
+from app.audit.lists.event_list import by_livekit_id, by_name, by_phone_number, forms_of_number
 from app.audit.statistics.names import names
 from app.db.tables import (
     HAS_NUMBER,
@@ -60,9 +60,10 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
     whole = whole_numbers(wanted)
     paths += [_by_prefix(reversed_digits(), digits[::-1], is_whole=True) for digits in whole]
     paths += by_dialled_number(connection, wanted)
-    for digest in stored_forms(wanted)[1:]:
-        paths += [by_name(name, digest) for name in ("participant_identity", "room_name")]
-        paths.append(by_phone_number(digest))
+    # As they are stored: the indexes above have no digests, and no callers who were ignored.
+    for form in stored_forms(wanted):
+        paths += [by_name(name, form) for name in ("participant_identity", "room_name")]
+    paths += [by_phone_number(form) for form in forms_of_number(wanted)]
     for name in ("agent_name", "asked_agent_name", "rule_name"):
         paths += [_by_name(name, value) for value in _begun_by(connection, dispatches.c[name], wanted)]
     paths += [by_action("rule_name", rule) for rule in _begun_by(connection, caller_actions.c.rule_name, wanted)]

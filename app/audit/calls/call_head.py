@@ -153,12 +153,13 @@ def head_of(
     *,
     actions: Sequence[CallAction] = (),
     trunk_number: str | None = None,
+    ignored_because: str = "",
 ) -> CallHead:
     """Return the head of a call from its first and latest join, its dispatches and its actions, oldest first.
 
-    `trunk_number`: our number, as the trunk spells it.
+    `trunk_number`: our number, as the trunk spells it; `ignored_because`: why the latest join was ignored, if it was.
     """
-    state, reason, cause = _state_of(latest, made, actions)
+    state, reason, cause = _state_of(latest, made, actions, ignored_because)
     outcomes = frozenset().union(*(one.outcomes for one in made))
     joined_at = min([first.received_at, *(one.waiting_since for one in made if one.is_own and one.waiting_since)])
     arrivals = [max(one.joined_at, joined_at) for one in made if one.joined_at is not None]
@@ -221,7 +222,7 @@ _NOT_DONE = {
 
 
 def _state_of(
-    joined: EventSummary, made: Sequence[CallDispatch], actions: Sequence[CallAction]
+    joined: EventSummary, made: Sequence[CallDispatch], actions: Sequence[CallAction], ignored_because: str
 ) -> tuple[CallState, str, Cause | None]:
     """Return the state of a call, its reason and cause: those of the dispatch that most needs attention.
 
@@ -244,4 +245,4 @@ def _state_of(
         return CallState.NO_MATCH, translatable("no rule matched"), None
     if joined.outcome is EventOutcome.LOOKING_UP:
         return CallState.WAITING, translatable("the answer of a lookup is awaited"), None
-    return CallState.IGNORED, "", None
+    return CallState.IGNORED, ignored_because, None

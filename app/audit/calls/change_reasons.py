@@ -13,7 +13,7 @@ from typing import Final
 from app.audit.calls.cause_texts import CAUSE_TEXTS, is_english, is_translated, quoted, stored_text
 from app.audit.calls.duration import duration_text
 from app.audit.records.action_records import ActionRecord
-from app.audit.records.record_types import AttemptRecord, AuditRecord, DispatchRecord, EventDetail
+from app.audit.records.record_types import AttemptRecord, AuditRecord, DispatchRecord, EventDetail, decided_because
 from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
 from app.translation import gettext, ngettext
 
@@ -83,9 +83,8 @@ def reason_of_action(action: ActionRecord, change: AuditRecord) -> str:
 
 def reason_of_decision(event: EventDetail) -> str:
     """Return the reason that is stored with the rules' decision about an event; empty if there is none."""
-    decision = event.decision or {}
-    reason = str(decision.get("reason") or "")
-    matched = decision.get("matched")
+    reason = decided_because(event.decision)
+    matched = (event.decision or {}).get("matched")
     for one in matched if isinstance(matched, list) and not is_english() else ():
         rule = repr(one.get("rule")) if isinstance(one, Mapping) else ""
         if reason == f"rule {rule} ignores it":

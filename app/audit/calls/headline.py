@@ -45,16 +45,13 @@ def headline(call: CallHead, facts: CallFacts) -> str:
         room = call.room_name or gettext("unknown")
         return gettext("%(event)s of room %(room)s; no agent was dispatched.", event=subject.type, room=room)
     made = [record.dispatch for record in facts.dispatches]
-    decided_because = str((subject.decision or {}).get("reason") or "")
-    return sentence_of(call, made, decided_because, is_acted_on=bool(facts.actions))
+    return sentence_of(call, made, is_acted_on=bool(facts.actions))
 
 
-def sentence_of(
-    call: CallHead, made: Iterable[Dispatch], decided_because: str = "", *, is_acted_on: bool = False
-) -> str:
+def sentence_of(call: CallHead, made: Iterable[Dispatch], *, is_acted_on: bool = False) -> str:
     """Return the sentence about a call with these dispatches.
 
-    `decided_because`: why its join was ignored; `is_acted_on`: whether the caller was to be removed or transferred.
+    `is_acted_on`: whether the caller was to be removed or transferred.
     """
     made = list(made)
     who = call.participant_identity or gettext("room %(room)s", room=call.room_name)
@@ -71,7 +68,7 @@ def sentence_of(
         reason=reason_text(call.cause, call.reason),
         arrival=_arrival(came or agents, who, call.seconds_to_agent),
         time=duration_text(max(0.0, (call.left_at - call.joined_at).total_seconds())) if call.left_at else "",
-        ignored_because=stored_text(call.reason or decided_because) or gettext("agents are not dispatched to it"),
+        ignored_because=stored_text(call.reason) or gettext("agents are not dispatched to it"),
     )
     if CallOutcome.BEING_HANDED_OVER in call.outcomes:
         to = _named(one for one in made if _is_to_take_over(one))

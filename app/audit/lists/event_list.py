@@ -27,6 +27,7 @@ from app.db.tables import (
     COMMON_TYPES,
     HAS_IDENTITY,
     HAS_OTHER_KEY,
+    IS_IGNORED_CALLER,
     MINUTE_OF_ID,
     RARE_OUTCOME,
     RARE_TYPE,
@@ -34,6 +35,7 @@ from app.db.tables import (
 )
 from app.db.types import EventOutcome, EventSource
 from app.livekit.participant.phone import number_in
+from app.livekit.participant.role import Role
 from app.webhook.dedupe_keys import event_key
 from app.webhook.name_digest import stored_forms
 
@@ -42,6 +44,7 @@ _RARE: Final = events.c.source != literal_column(f"'{EventSource.WEBHOOK}'")
 _MINUTE: Final = cast("ColumnElement[str]", literal_column(str(MINUTE_OF_ID), Text))
 _HAS_IDENTITY: Final = cast("ColumnElement[bool]", text(HAS_IDENTITY))
 _HAS_OTHER_KEY: Final = cast("ColumnElement[bool]", text(HAS_OTHER_KEY))
+_IS_IGNORED_CALLER: Final = cast("ColumnElement[bool]", text(IS_IGNORED_CALLER))
 _RARE_TYPE: Final = cast("ColumnElement[bool]", text(RARE_TYPE))
 _RARE_OUTCOME: Final = cast("ColumnElement[bool]", text(RARE_OUTCOME))
 
@@ -160,6 +163,11 @@ def by_name(column: str, name: str) -> ByValueAndMinute:
 def by_outcome(outcome: EventOutcome) -> ByIndexedValue:
     """Return the access path to the events of an outcome that not every call has."""
     return ByIndexedValue(events.c.outcome, outcome, events.c.id, (_RARE_OUTCOME,))
+
+
+def by_ignored_caller(role: Role) -> ByIndexedValue:
+    """Return the access path to the joins of callers (or callees) that were ignored."""
+    return ByIndexedValue(events.c.participant_role, role, events.c.id, (_IS_IGNORED_CALLER,))
 
 
 def by_rare_type(type_: str) -> ByIndexedValue:

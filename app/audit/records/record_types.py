@@ -102,6 +102,11 @@ class EventDetail(EventSummary):
         return super(EventDetail, cls).from_row({**row, "body": body_of(row)})  # super(): slots make another class
 
 
+def decided_because(decision: Any) -> str:
+    """Return the reason that is stored in `events.decision`, in English; empty if there is none."""
+    return str(decision.get("reason") or "") if isinstance(decision, Mapping) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class DispatchSummary(_Row):
     """A dispatch without its documents and without what only delivery needs."""

@@ -20,6 +20,7 @@ from app.audit import (
     timeline,
 )
 from app.audit.call_lists import call_list
+from app.audit.calls.call import read_call
 from app.simulator.phones import STATUS
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
@@ -39,6 +40,7 @@ STATES = {
     "ana": CallState.ANSWERED,
     "nobody": CallState.NO_MATCH,
     "not us": CallState.IGNORED,
+    "gone": CallState.IGNORED,  # hung up while its lookup was asked
     "slow": CallState.WAITING,  # its lookup is asked
 }
 
@@ -55,7 +57,7 @@ async def callers_in_every_state(world: World) -> None:
         to(world, identity, None, action="transfer", transfer_to=DESK)
     to(world, "broken", "greeter", metadata={"$eval": "participant.nothing"})
     world.rule("slow", "greeter", {"lookup": {"crm": {"tier": ["gold"]}}})
-    world.lookup("crm", {"participant": {"identity": ["slow"]}}, timeout_ms=3_000)
+    world.lookup("crm", {"participant": {"identity": ["slow", "gone"]}}, timeout_ms=3_000)
     world.services.answer("crm", {"tier": "gold"}, after=2.9)
     for identity in ("awaiting", "away"):
         to(world, identity, "absent", answer_timeout_s=60)
@@ -71,6 +73,8 @@ async def callers_in_every_state(world: World) -> None:
         options: dict[str, Any] = {"kind": "SIP", "attributes": {**PHONE, STATUS: phone}} if phone else {}
         world.simulator.join(f"room of {identity}", identity, **options)
         await world.wait(0.2)
+        if identity == "gone":
+            world.simulator.leave("room of gone", "gone")
 
 
 def pages(connection: Connection, chosen: CallFilter, limit: int) -> Iterator[CallHead]:
@@ -93,7 +97,6 @@ async def test_each_state_lists_its_calls(database: Database, monkeypatch: pytes
             for limit in (1, 2, 100):
                 for state in CallState:
                     listed = [one.participant_identity for one in pages(connection, CallFilter(states={state}), limit)]
-                    listed = [identity for identity in listed if identity in STATES]  # agents, whose joins are ignored
                     assert listed == [identity for identity, its in newest_first if its is state], state
                 both = CallFilter(states={CallState.FAILED, CallState.REMOVED}, project="default")
                 assert [one.participant_identity for one in pages(connection, both, limit)] == ["broken", "web", "spam"]
@@ -171,3 +174,45 @@ async def test_the_sentence_about_a_call_says_what_was_to_be_done(database: Data
     assert said["left"] == "left was neither removed nor transferred: the caller has left."
     assert said["slow"].startswith("slow is waiting for an agent: ")
     assert said["awaiting"].startswith("awaiting is waiting for absent: ")
+
+
+@in_virtual_time
+async def test_callers_who_were_ignored_are_listed_by_that_state_or_where_they_are_sought(database: Database) -> None:
+    async with World(database) as world:
+        await callers_in_every_state(world)
+        with database.reader_engine().connect() as connection:
+
+            def listed(**chosen: Any) -> list[str]:
+                return [one.participant_identity for one in pages(connection, CallFilter(**chosen), 5)]
+
+            everybody = listed()
+            assert "not us" not in everybody
+            assert "gone" not in everybody
+            assert listed(states={CallState.IGNORED, CallState.NO_MATCH}) == ["gone", "not us", "nobody"]
+            for how in ("q", "search", "identity"):
+                assert listed(**{how: "gone"}) == ["gone"], how
+                assert listed(**{how: "gone"}, states={CallState.IGNORED}) == ["gone"], how
+                assert listed(**{how: "gone"}, states={CallState.FAILED}) == [], how
+            for how in ("q", "search", "room"):
+                assert listed(**{how: "room of not us"}) == ["not us"], how
+                assert listed(**{how: "room of ana"}) == ["ana"], how  # not its agent
+            gone, not_us = pages(connection, CallFilter(states={CallState.IGNORED}), 5)
+            assert (gone.reason, not_us.reason) == ("the participant had left already", "rule 'not us' ignores it")
+            assert gone.left_at is not None
+            assert gone.left_at == read_call(connection, gone.event_id).head.left_at
+            assert not_us.left_at is None
+
+
+@in_virtual_time
+async def test_a_list_says_when_a_caller_left_whom_no_agent_served(database: Database) -> None:
+    async with World(database) as world:
+        for identity in ("ana", "bob"):
+            world.simulator.join(f"room of {identity}", identity)
+        await world.wait(1)
+        world.simulator.leave("room of ana", "ana")
+        await world.wait(1)
+        with database.reader_engine().connect() as connection:
+            bob, ana = pages(connection, CallFilter(states={CallState.NO_MATCH}), 5)
+            assert (bob.participant_identity, bob.left_at) == ("bob", None)
+            assert ana.left_at is not None
+            assert ana.left_at == read_call(connection, ana.event_id).head.left_at
