@@ -133,6 +133,7 @@ def _read_projects_file(path: Path, problems: list[Problem]) -> list[Project]:
     if not isinstance(entries, list) or not entries:
         problems.append(Problem(where, "needs a list `projects`, each with name, url, api_key, api_secret"))
         return []
+    problems += [Problem(f"{where}.{key}", "belongs into an entry of `projects`") for key in _FIELDS if key in content]
     projects: list[Project] = []
     for index, entry in enumerate(entries):
         place = f"{where} projects[{index}]"

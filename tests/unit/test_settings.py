@@ -354,6 +354,15 @@ def test_a_misspelt_field_of_a_project_is_refused(tmp_path: Path) -> None:
         read_settings({"USHER_PROJECTS_FILE": str(file)})
 
 
+def test_a_field_of_a_project_beside_the_list_is_refused_and_what_yaml_refers_to_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "projects.yaml"
+    entry = "common: &common {url: 'ws://a', api_secret: hunter2}\nprojects:\n  - {<<: *common, name: a, api_key: k}\n"
+    file.write_text(entry)
+    assert [one.name for one in read_settings({"USHER_PROJECTS_FILE": str(file)}).projects] == ["a"]
+    file.write_text(f"{entry}redact: [participant.name]\n")
+    assert list(problems_of({"USHER_PROJECTS_FILE": str(file)})) == ["USHER_PROJECTS_FILE.redact"]
+
+
 @pytest.mark.parametrize("days", ["1e6", "inf", "nan", "-1", "36501"])
 @pytest.mark.parametrize(
     "name",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator
@@ -58,7 +59,7 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="usher-demo-") as folder:
         try:
             served = uvloop.run(_demo(Path(folder), once=once, port=port))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, SIGTERM
             return
     if not served:
         raise typer.Exit(1)
@@ -74,6 +75,8 @@ class _SignIn:
 
 async def _demo(folder: Path, *, once: bool, port: int) -> bool:
     console = Console()
+    if (running := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(port))
         url = "http://{}:{}".format(*listener.getsockname()[:2])

@@ -21,12 +21,13 @@ LINK = re.compile(r"http://127\.0\.0\.1:(\d+)/console/demo/[\w-]+")
 def demo(folder: Path, name: str) -> Iterator[Path]:
     """Run the demo in a terminal of 80 columns; yield the file that has what it prints."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("USHER", "LIVEKIT"))}
-    printed = folder / f"{name}.txt"
+    printed, scratch = folder / f"{name}.txt", folder / name
+    scratch.mkdir()
     with printed.open("wb") as output:
         process = subprocess.Popen(
             [USHER, "demo"],
             cwd=folder,
-            env={**environment, "COLUMNS": "80", "PYTHONUNBUFFERED": "1"},
+            env={**environment, "COLUMNS": "80", "PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -36,7 +37,8 @@ def demo(folder: Path, name: str) -> Iterator[Path]:
         yield printed
     finally:
         process.terminate()
-        process.wait(60)
+        assert process.wait(60) == 0
+    assert not list(scratch.iterdir())
 
 
 def test_the_demo_ends_its_story_with_a_link_that_is_signed_in(tmp_path: Path) -> None:
