@@ -50,8 +50,6 @@ HAS_IDENTITY = "participant_identity <> ''"
 """Condition of events of participants, likewise."""
 HAS_OTHER_KEY = "dedupe_key <> 'default/' || livekit_id"
 """Condition of events whose dedupe key is not made of LiveKit's id in the project `default`, likewise."""
-IS_IGNORED_CALLER = "type = 'participant_joined' AND outcome = 'ignored' AND participant_role IN ('callee', 'caller')"
-"""Condition of joins of callers for whom no agent was wanted, likewise; other ignored joins are those of programs."""
 NOT_ENDED = f"status <> '{DispatchStatus.ENDED}'"
 """Condition of all dispatches but those that went well, likewise."""
 LOST_ROOM = f"cause = '{Cause.ROOM_LOST}'"
@@ -113,7 +111,6 @@ events = Table(
     partial_index("ix_events_of_room", "room_sid", where=IS_OF_ROOM),  # whether a session is over
     partial_index("ix_events_rare_type", "type", "id", where=RARE_TYPE),
     partial_index("ix_events_unusual_outcome", "outcome", "id", where=RARE_OUTCOME),
-    partial_index("ix_events_ignored_callers", "participant_role", "id", where=IS_IGNORED_CALLER),
     partial_index("ix_events_other_livekit_id", "livekit_id", where=HAS_OTHER_KEY),  # others: by `dedupe_key`
     partial_index("ix_events_source", "source", "id", where="source <> 'webhook'"),
     partial_index("ix_events_phone_number", "phone_number", "id", where="phone_number IS NOT NULL"),

@@ -1,7 +1,8 @@
 """Indexes that find calls by the begin of a name or by the end of a phone number, and what they hold.
 
-They hold joins of callers only: one entry per call. They are of expressions, not of columns of their own: whatever
-rewrites an event (redaction, erasure, digests) also changes what finds it, and rows of earlier releases are found.
+They hold joins of callers only, one entry per call, those of callers who were ignored in an index of its own. They are of
+expressions, not of columns of their own: whatever rewrites an event (redaction, erasure, digests) also changes what
+finds it, and rows of earlier releases are found.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ MAX_DIGITS: Final = 15
 
 IS_CALL: Final = "type = 'participant_joined' AND outcome IN ('planned', 'served', 'no_match')"
 """Condition of the indexes, in the text that a statement needs to use them."""
+IS_IGNORED_CALLER: Final = (
+    "type = 'participant_joined' AND outcome = 'ignored' AND participant_role IN ('callee', 'caller')"
+)
+"""Condition of the joins of callers who were ignored, likewise; other joins that were ignored are those of programs."""
 HAS_NUMBER: Final = f"phone_number IS NOT NULL AND {IS_CALL}"
 HAS_TRUNK_NUMBER: Final = f"trunk_number IS NOT NULL AND {IS_CALL}"
 
@@ -127,4 +132,13 @@ Index(
     func.substr(events.c.id, literal_column("1"), literal_column(str(MINUTE_LENGTH))),
     sqlite_where=_where,
     postgresql_where=_where,
+)
+
+_ignored = text(IS_IGNORED_CALLER)
+Index(
+    "ix_events_ignored_callers",
+    events.c.participant_role,
+    events.c.id,
+    sqlite_where=_ignored,
+    postgresql_where=_ignored,
 )
