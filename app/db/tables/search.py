@@ -1,8 +1,8 @@
 """Indexes that find calls by the begin of a name or by the end of a phone number, and what they hold.
 
-They hold joins of callers only, one entry per call; those of callers who were ignored are in an index of their own. They
-are of expressions, not of columns of their own: whatever rewrites an event (redaction, erasure, digests) also changes
-what finds it, and rows of earlier releases are found.
+They hold joins of callers only, one entry per call; those of callers who were ignored are in an index of their own.
+They are of expressions, not of columns of their own: whatever rewrites an event (redaction, erasure, digests) also
+changes what finds it, and rows of earlier releases are found.
 """
 
 from __future__ import annotations
