@@ -7,7 +7,6 @@ a time, and the next one when the peer has got its answer.
 
 from __future__ import annotations
 
-import json
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.connections.answer_transport import AnswerTransport, refusal
 from app.connections.connection_guard import ConnectionGuard
 from app.connections.connection_limits import Limits
 from app.connections.held_flow import HeldFlow
@@ -33,9 +33,7 @@ _FREE_PIECES: Final = 8
 _SMALL_PIECE_BYTES: Final = 1024
 """A request that comes in more than so many pieces of fewer bytes is read in turns: each piece costs the same, be it
 a byte long. Packets of a long request have more."""
-
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
-
 _OVERDUE: Final = {"slow_headers": HTTPStatus.REQUEST_TIMEOUT, "slow_body": HTTPStatus.REQUEST_TIMEOUT}
 
 
@@ -56,8 +54,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._limits = guard.limits
         self._now = guard.clock.monotonic
         self._phase = _Phase.REQUEST
-        self._head_bytes = 0
-        self._head_lines = 0
+        self._head_bytes = self._head_lines = 0
         self._tail = b""
         """The last bytes of a head that goes on in the next chunk."""
         self._body_left = 0
@@ -73,8 +70,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Received, and fed to the parser once the present request has been answered."""
         self._held_from = 0
         """Where in the first of them the next request begins: cut off each time, all the rest would be copied."""
-        self._unsent = 0
-        self._unsent_since = 0.0
+        self._closes_after_body = False
+        self._unsent, self._unsent_since = 0, 0.0
         self.flow: HeldFlow
         self.unfinished_bytes = 0
         self.since = 0.0
@@ -105,6 +102,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._body_left = self._chunks = self._chunked_bytes = 0
         self.since = self._now()
         super().on_headers_complete()
+        self.cycle.transport = AnswerTransport(self.transport, self._end_answer)
 
     def on_chunk_header(self) -> None:
         """Count a chunk; called by the parser."""
@@ -121,6 +119,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():  # else it skips the body, which goes to a new parser
             self._phase = _Phase.REQUEST
             super().on_message_complete()
+            if self._closes_after_body:
+                self.transport.close()
 
     def on_response_complete(self) -> None:
         if self.cycle.response_complete:  # else it is of a later request, which waits behind this one
@@ -288,13 +288,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
         self.flow.is_held = True
 
+    def _end_answer(self) -> None:
+        """Close after an answer, once the rest of the body is read: else the peer loses it with a reset connection."""
+        self._closes_after_body = self._phase is _Phase.BODY and self.cycle.response_complete
+        if not self._closes_after_body:
+            self.transport.close()
+
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer with a problem document, and close."""
-        document = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
-        body = json.dumps(document).encode()
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(refusal(status, detail))
         self.transport.close()
