@@ -17,13 +17,7 @@ from app.accounts.roles import Role
 from app.accounts.sessions import PREFIX, Session, find_session, record_seen, shortened
 from app.accounts.users import User
 from app.db.types import AccessKind
-from app.errors import (
-    FormRefusedError,
-    InvalidInputError,
-    NotAllowedError,
-    TooManyRequestsError,
-    UsherError,
-)
+from app.errors import DatabaseUnavailableError, FormRefusedError, InvalidInputError, NotAllowedError, UsherError
 from app.logs import get_logger
 from app.server.access.anonymous_answers import mark_identified
 from app.server.access.networks import address_of
@@ -34,6 +28,7 @@ from app.server.console.access.password_checker import PasswordChecker
 from app.server.console.navigation import facts_of_error, navigation_of
 from app.server.console.notices import NOTICES
 from app.server.privacy.read_recorder import subject_of
+from app.server.problems import error_headers
 from app.server.request_context import RequestContext
 from app.server.request_text import require_storable_address
 from app.server.templating import SECURITY_HEADERS, STATIC_VERSION, anonymous_problem_page, render
@@ -295,6 +290,7 @@ def _problem_page(request: PageRequest, error: UsherError) -> Response:
         response: Response = HTMLResponse(anonymous_problem_page(facts["message"], status), status)
     else:
         response = request.page("problem.html", status=status, problems=problems, **facts)
-    if isinstance(error, TooManyRequestsError):
-        response.headers["Retry-After"] = str(error.retry_after_s)
+    response.headers.update(error_headers(error))
+    if isinstance(error, DatabaseUnavailableError) and request.http.method == "GET":
+        response.headers["Refresh"] = "5"  # seconds: the page comes by itself once the database is back
     return response

@@ -110,6 +110,25 @@ async def test_a_page_that_fails_is_answered_by_a_page(
         assert program.status_code == status
 
 
+async def test_a_page_without_a_database_comes_by_itself_once_it_is_back(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.add_user("vera", Role.VIEWER)
+    async with browser(running) as client:
+        await log_in(client, "vera")
+
+        async def fail(*_: Any, **__: Any) -> None:
+            raise DatabaseUnavailableError("the database does not answer")
+
+        monkeypatch.setattr("app.server.request_context.RequestContext.read", fail)
+        page = await client.get("/console/queue")
+        assert (page.headers["retry-after"], page.headers["refresh"]) == ("1", "5")
+        # The answer to a form is not asked for again: a browser would send it without the fields.
+        sent = await client.post("/console/logout")
+        assert (sent.status_code, sent.headers["retry-after"]) == (503, "1")
+        assert "refresh" not in sent.headers
+
+
 async def test_a_page_for_an_unknown_host_says_so(database: Database) -> None:
     async with (
         running_service(database, USHER_PUBLIC_URL="https://usher.example") as running,
