@@ -35,6 +35,13 @@ _CUT = """() => {
 _RULE, _AGENT, _CALLER = "L" * 200, "A" * 200, "I" * 250
 _OVERFLOW = """() => [document.documentElement, ...document.querySelectorAll(".scroll:has(> table.cards)")]
     .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => `${one.className} ${one.scrollWidth}`)"""
+_BEHIND_THE_BAR = """() => {
+  const [bar, one] = [document.querySelector(".save-bar"), document.activeElement];
+  if (!one.closest("main form") || bar.contains(one)) return [];
+  const [above, place] = [bar.getBoundingClientRect(), one.getBoundingClientRect()];
+  return place.bottom > above.top && place.top < above.bottom ? [`${one.tagName} ${one.name ?? one.innerText}`] : [];
+}"""
+"""Returns what has the focus, if any of it is behind the bar."""
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +126,23 @@ def test_long_names_push_nothing_out_of_sight(stage: Stage, context: BrowserCont
         if found := page.evaluate(_OVERFLOW):
             too_wide[path] = found
     assert too_wide == {}
+
+
+@pytest.mark.parametrize("size", ["wide", "narrow"])
+def test_the_keyboard_reaches_nothing_behind_the_bar_of_a_form(browser: Browser, busy: Stage, size: str) -> None:
+    width, height = SIZES[size]
+    context = browser.new_context(viewport={"width": width, "height": height})
+    behind: list[str] = []
+    try:
+        log_in(context, busy.url)
+        page = context.new_page()
+        page.goto(f"{busy.url}/console/rules/new")
+        page.evaluate('for (const one of document.querySelectorAll("main details")) one.open = true')
+        fields = page.locator("main form :is(input, select, textarea, button, summary):visible").count()
+        for _ in range(fields):
+            page.keyboard.press("Tab")
+            behind += page.evaluate(_BEHIND_THE_BAR)
+        assert fields > 40
+    finally:
+        context.close()
+    assert behind == []
