@@ -18,8 +18,8 @@ from app.connections.answer_transport import AnswerTransport, refusal
 from app.connections.connection_guard import ConnectionGuard
 from app.connections.connection_limits import Limits
 from app.connections.held_flow import HeldFlow
+from app.connections.request_head import RequestHead
 
-_END_OF_HEAD: Final = b"\r\n\r\n"
 _PIECE_BYTES: Final = 4 * 1024
 """A body of unknown length is fed in pieces: what follows its end in a piece are further requests."""
 _MAX_QUEUED: Final = 16
@@ -34,7 +34,7 @@ _SMALL_PIECE_BYTES: Final = 1024
 """A request that comes in more than so many pieces of fewer bytes is read in turns: each piece costs the same, be it
 a byte long. Packets of a long request have more."""
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
-_OVERDUE: Final = {"slow_headers": HTTPStatus.REQUEST_TIMEOUT, "slow_body": HTTPStatus.REQUEST_TIMEOUT}
+_OVERDUE: Final = frozenset({"slow_headers", "slow_body"})
 
 
 class _Phase(Enum):
@@ -54,9 +54,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._limits = guard.limits
         self._now = guard.clock.monotonic
         self._phase = _Phase.REQUEST
-        self._head_bytes = self._head_lines = 0
-        self._tail = b""
-        """The last bytes of a head that goes on in the next chunk."""
+        self._head = RequestHead(self._limits)
         self._body_left = 0
         """Bytes of the body to come; less than 0 if its length is not known."""
         self._bytes_without_body = 0
@@ -70,7 +68,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Received, and fed to the parser once the present request has been answered."""
         self._held_from = 0
         """Where in the first of them the next request begins: cut off each time, all the rest would be copied."""
-        self._closes_after_body = False
+        self._closes_after_body = self._is_refused = False
         self._unsent, self._unsent_since = 0, 0.0
         self.flow: HeldFlow
         self.unfinished_bytes = 0
@@ -88,7 +86,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.flow.is_held:  # it was on its way when reading was paused
+        if self._is_refused:
+            self._throw_away(data)
+        elif self.flow.is_held:  # it was on its way when reading was paused
             self._hold(data)
         else:
             self._read(data)
@@ -142,7 +142,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if unsent:
             allowed = limits.stopping_s if is_stopping else limits.stalled_s
             return "stalled" if now - self._unsent_since > allowed else ""
-        if self.transport.is_closing():
+        if self._is_over:
             return ""
         if self._phase is _Phase.BODY:
             if self.flow.read_paused and not self.flow.is_held:  # the handler is slow, not the peer
@@ -166,12 +166,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def end(self, reason: str) -> None:
         """Close the connection: with an answer if a request is overdue, or else at once."""
-        status = _OVERDUE.get(reason)
         is_answered = self._phase is _Phase.BODY and self.cycle.response_started
-        if status is None or self._phase is _Phase.REQUEST or is_answered:
+        if reason not in _OVERDUE or self._phase is _Phase.REQUEST or is_answered:
             self.transport.abort()
         else:
-            self._refuse(status, "the request did not arrive in time")
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
 
     def go_on(self) -> None:
         """Feed what was held back, and read on; the present request has been answered."""
@@ -196,7 +195,7 @@ class GuardedProtocol(HttpToolsProtocol):
                     self._held_from = 0 if place > size // 2 else place
                     return
                 self._begin_request()
-            end = self._end_of_body(place, size) if self._phase is _Phase.BODY else self._end_of_head(data, place)
+            end = self._end_of_body(place, size) if self._phase is _Phase.BODY else self._head.end(data, place)
             if end < 0:
                 self._guard.note("large_headers")
                 self._refuse(
@@ -206,13 +205,12 @@ class GuardedProtocol(HttpToolsProtocol):
                 return
             self._feed(data if end - place == size else data[place:end])
             place = end
-            if self.transport.is_closing():
+            if self._is_over:
                 return
         if self._phase is not _Phase.REQUEST:
             if self._phase is _Phase.BODY and self.cycle.response_complete:
                 self._guard.hold(self, 0)
-                self._stop_reading()
-                self._guard.wait_turn(self, 1 + size // _BYTES_OF_A_TURN)
+                self._throw_away(data)
             else:
                 self._guard.hold(self, self.unfinished_bytes + size - begin)
                 self._small_pieces += size - begin < _SMALL_PIECE_BYTES
@@ -224,26 +222,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _begin_request(self) -> None:
         self._phase = _Phase.HEAD
-        self._head_bytes = self._head_lines = 0
-        self._tail = b""
+        self._head = RequestHead(self._limits)
         self._bytes_without_body = self._small_pieces = 0
         self.since = self._now()
-
-    def _end_of_head(self, data: bytes, place: int) -> int:
-        """Return where to stop feeding: after the end of the head, if it is there; -1 if the head is too large."""
-        size = len(data)
-        overlap = (self._tail + data[place : place + 3]).find(_END_OF_HEAD) if self._tail else -1
-        if overlap >= 0:
-            end = place + overlap + 4 - len(self._tail)
-        else:
-            found = data.find(_END_OF_HEAD, place)
-            end = size if found < 0 else found + 4
-        self._head_bytes += end - place
-        self._head_lines += data.count(b"\n", place, end)
-        if self._head_bytes > self._limits.head_bytes or self._head_lines > self._limits.head_lines:
-            return -1
-        self._tail = (self._tail + data[max(place, end - 3) : end])[-3:]
-        return end
 
     def _end_of_body(self, place: int, size: int) -> int:
         if self._body_left == 0:
@@ -273,7 +254,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._is_repeating = True
             self._feed(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""]))
             self._is_repeating = False
-            if (rest := data[offer.args[0] :]) and not self.transport.is_closing():
+            if (rest := data[offer.args[0] :]) and not self._is_over:
                 self._feed(rest)
         except httptools.HttpParserError:
             self._guard.note("invalid")
@@ -294,7 +275,22 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self._closes_after_body:
             self.transport.close()
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing that arrives is read any more."""
+        return self._is_refused or self.transport.is_closing()
+
+    def _throw_away(self, data: bytes) -> None:
+        self._stop_reading()
+        self._guard.wait_turn(self, 1 + len(data) // _BYTES_OF_A_TURN)
+
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Answer with a problem document, and close."""
+        """Answer with a problem document, and close once the peer has had time to read it, as `_end_answer` does."""
+        self._is_refused = True
+        self._guard.hold(self, 0)
+        self._held.clear()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.write(refusal(status, detail))
-        self.transport.close()
+        self.loop.call_later(self._limits.stopping_s, self.transport.close)

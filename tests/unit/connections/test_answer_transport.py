@@ -53,3 +53,39 @@ async def test_a_connection_is_closed_at_once_when_the_body_was_read() -> None:
     connection.data_received(CLOSING + b"x" * 1000)
     await settle()
     assert (wire.statuses, wire.is_closed, [len(body) for body in server.bodies]) == ([200], True, [1000])
+
+
+REFUSED = {
+    "no HTTP": (b"FOO / HTTP/1.1\r\nHost: x\r\nContent-Length: 7000000\r\n\r\n", 400),
+    "too many headers": (b"POST / HTTP/1.1\r\n" + b"a: b\r\n" * 201, 431),
+    "broken chunks": (CHUNKED + b"zz\r\nhello", 400),
+}
+
+
+@pytest.mark.parametrize("sent", REFUSED)
+async def test_what_comes_after_a_refusal_is_thrown_away_in_turns_and_not_reset(sent: str) -> None:
+    head, status = REFUSED[sent]
+    server = Server()
+    connection, wire = server.connect()
+    connection.data_received(head)
+    await settle()
+    for _ in range(5):
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 10_000)
+        assert wire.is_paused  # till it is its turn
+        # Closed now, the connection would be reset, and a proxy would take the server for one that has failed
+        assert (wire.statuses, wire.is_closing(), server.guard.unfinished_bytes) == ([status], False, 0)
+        connection.go_on()
+    await settle()
+    assert server.bodies == []
+    assert server.requests == server.disconnects  # who waits for the rest of the body is told
+    limits = Limits()
+    assert connection.overdue(server.clock.monotonic() + limits.body_s + 1, limits, is_stopping=False) == ""
+    assert connection.rank() == 0  # the first to go where there are too many
+
+
+async def test_a_refused_connection_is_closed_after_a_while() -> None:
+    server = Server(limits=Limits(stopping_s=0))
+    connection, wire = server.connect()
+    connection.data_received(REFUSED["no HTTP"][0])
+    await settle()
+    assert (wire.statuses, wire.is_closed, wire.is_aborted) == ([400], True, False)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from app.connections.connection_limits import Limits
 from tests.unit.connections.wire import Server, settle
 
 GET = b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -43,7 +44,7 @@ async def test_the_body_of_a_request_that_offers_an_upgrade_is_its_body(offer: s
 
 
 async def test_an_offer_does_not_hide_a_broken_body() -> None:
-    server = Server()
+    server = Server(limits=Limits(stopping_s=0))
     connection, wire = server.connect()
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" + OFFERS["h2c"] + b"\r\n"
     connection.data_received(head + b"zz\r\nhello\r\n0\r\n\r\n" + GET)
