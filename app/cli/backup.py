@@ -44,6 +44,10 @@ def backup(
     database = Path(url.database or "")
     if not database.exists():
         raise NotFoundError(f"there is no database at {database} (see DATABASE_URL)")
+    if str(file) == "-":
+        raise InvalidInputError(
+            "usage", [Problem("FILE", "must be the path of a file: the copy is read again to check it")]
+        )
     if file.exists() and not force:
         raise InvalidInputError("usage", [Problem("FILE", f"{file} exists; name another, or use --force")])
     if file.exists() and file.samefile(database):

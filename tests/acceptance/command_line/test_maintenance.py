@@ -87,6 +87,13 @@ def test_a_downgrade_and_a_restore_are_refused_while_a_server_runs(terminal: She
     assert terminal.run("migrate", "check").code == 0
 
 
+def test_a_backup_does_not_go_to_a_file_named_like_standard_output(terminal: Shell) -> None:
+    answer = terminal.run("backup", "-")
+    assert answer.code == 2
+    assert "FILE: must be the path of a file" in answer.err
+    assert not (terminal.folder / "-").exists()
+
+
 def test_a_downgrade_on_postgresql_is_refused_while_a_server_runs(empty_postgres: URL, tmp_path: Path) -> None:
     terminal = Shell(tmp_path, {"DATABASE_URL": empty_postgres.render_as_string(hide_password=False)})
     assert terminal.run("migrate", "up").code == 0

@@ -57,6 +57,13 @@ def test_what_is_not_the_default_is_said() -> None:
     ]
 
 
+def test_active_hours_are_said_with_their_time_zone() -> None:
+    columns = (COLUMN["active_hours"], COLUMN["timezone"])
+    assert changed_values(fields_of(RULE), columns) == []
+    hours = fields_of({**RULE, "active_hours": "Mo-Fr 09:00-18:00"})
+    assert changed_values(hours, columns) == ["Active hours: Mo-Fr 09:00-18:00", "Time zone: UTC"]
+
+
 LINES = (
     Line(field="a", values="1"),
     Line(operator="begins", values="x", is_or=True),

@@ -153,11 +153,15 @@ def _names_in(text: str) -> list[str] | None:
 
 
 def changed_values(fields: Fields, columns: tuple[RuleColumn, ...]) -> list[str]:
-    """Return what of these fields is not the default, as texts such as `Attempts: 1`."""
+    """Return what of these fields is not the default, as texts such as `Attempts: 1`.
+
+    Active hours mean little without their time zone, which is shown with them even if it is the default.
+    """
+    shown_anyway = "timezone" if fields["active_hours"].strip() else ""
     found = []
     for column in columns:
         value, default = fields[column.name].strip(), _shown(column, DEFAULTS.get(column.name))
-        if value == default:
+        if value == default and column.name != shown_anyway:
             continue
         if column.kind is ColumnKind.FLAG:
             found.append(f"{gettext(column.label)}: {gettext('yes') if value else gettext('no')}")
