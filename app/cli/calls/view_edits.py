@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -81,18 +82,18 @@ def delete_a_view(
         refuse_with_server(user=user)
         view = remote.delete_view(server, _named(remote.read_views(server), name).id)
     else:
-        view = write(partial(_delete, name=name, user=user))
+        view = write(partial(_delete, name=name, user=user, now=shared_clock().now()))
     if as_json:
         say_json(view.to_json())
     else:
         say(f"deleted the view {view.name!r} of {view.owner}")
 
 
-def _delete(connection: Connection, name: str, user: str | None) -> SavedView:
+def _delete(connection: Connection, name: str, user: str | None, now: datetime) -> SavedView:
     owner = _owner(connection, user)
     views = list_views(connection, owner)
     own = [one for one in views if one.owner_id == owner.id and plain_name(one.name) == plain_name(name)]
-    return delete_view(connection, _named(own or views, name).id, owner, now=shared_clock().now())
+    return delete_view(connection, _named(own or views, name).id, owner, now=now)
 
 
 def _named(views: list[SavedView], name: str) -> SavedView:

@@ -6,6 +6,7 @@ import asyncio
 import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,17 +83,20 @@ def shared_clock() -> Clock:
     """
     if chosen_server() is not None:
         return SystemClock()
-    url = database_url()
-    if is_embedded(url):
-        return SystemClock()
+    clock = _clock_at(database_url())
+    date_ids_by(clock)
+    return clock
+
+
+@cache
+def _clock_at(url: URL) -> Clock:
+    """Return the clock of a database, which is compared once in a command: that takes a connection of its own."""
     engine = create_reader_engine(url)
     try:
         with database_errors(url):
-            clock = clock_of(engine)
+            return clock_of(engine)
     finally:
         engine.dispose()
-    date_ids_by(clock)
-    return clock
 
 
 def require_database(url: URL) -> None:
