@@ -29,7 +29,8 @@ class Limits:
     stalled_s: float = 15.0
     """How long a peer may take nothing of an answer that waits for it."""
     stopping_s: float = 2.0
-    """Takes the place of all these times once the process is stopping."""
+    """Takes the place of all these times once the process is stopping. Also how long a connection stays open after a
+    request on it was refused, so that the peer can read the answer."""
     unfinished_bytes: int = 32 * 1024 * 1024
     """Of requests that have not arrived whole, in all connections."""
     connections: int = MAX_CONNECTIONS

@@ -26,8 +26,8 @@ Parameters = Mapping[str, Any]
 ANY_VERSION: Final = "*"
 """`If-Match` of an edit that overwrites whatever is there, as an edit of the database does."""
 LARGEST_BODY: Final = 8 * 1024 * 1024
-"""Bytes of a rules file or a draft, the largest requests that the API takes (its `RULES_FILE_MAX_BYTES`). It closes the
-connection for a larger one: the answer 413 would be lost while the body is being sent."""
+"""Bytes of a rules file or a draft, the largest requests that the API takes (its `RULES_FILE_MAX_BYTES`). A larger one
+is not sent: the server would answer 413."""
 _LARGEST_PAGE: Final = 200
 _TIMEOUT_S: Final = 120
 

@@ -160,8 +160,8 @@ def _require_agent_that_can_take_it(
 ) -> None:
     """Raise ConflictError if the next agent, or the substitute that is asked in its place, has no place for the call.
 
-    Likewise if that substitute is the agent that has it already.
-    The one who hands it over can choose another at once, while the first agent still has the caller.
+    Likewise if that substitute is the agent that has the call already. The one who hands it over can choose another at
+    once, while the first agent still has the caller.
     """
     limits = read_limits(connection)
     asked = substitute_of(order.agent_name, limits.agents, now) or order.agent_name

@@ -103,7 +103,7 @@ class Cookies:
         self._set(request, response, DEVICE, value, _DEVICE_LASTS)
 
     def begin_login_flow(self, request: Request, response: Response, state: str, values: Mapping[str, str]) -> None:
-        """Let the browser keep `values`, signed, while its user is at the provider; `state` tells its tabs apart."""
+        """Store `values`, signed, in the browser until its user comes back from the provider with `state`."""
         kept = self._login_flows(request)
         for name in kept if len(kept) >= _MAX_LOGIN_FLOWS else ():
             self._set(request, response, name, "", timedelta())
