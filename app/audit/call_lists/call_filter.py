@@ -135,7 +135,7 @@ class CallFilter:
     def has_call(self, call: CallRow) -> bool:
         """Return whether a call matches; it has its body if metadata are asked for."""
         head = call.head
-        if self.states - _OF_JOINS.keys() and head.state not in self.states:
+        if self.states and head.state not in self.states:
             return False
         if self.direction is not None and head.direction is not self.direction:
             return False

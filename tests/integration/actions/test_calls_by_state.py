@@ -193,6 +193,10 @@ async def test_callers_who_were_ignored_are_listed_by_that_state_or_where_they_a
                 assert listed(**{how: "gone"}) == ["gone"], how
                 assert listed(**{how: "gone"}, states={CallState.IGNORED}) == ["gone"], how
                 assert listed(**{how: "gone"}, states={CallState.FAILED}) == [], how
+            for ignored_or_not in ({CallState.IGNORED}, {CallState.NO_MATCH}, {CallState.IGNORED, CallState.NO_MATCH}):
+                assert listed(states=ignored_or_not, agent="greeter") == []
+                assert listed(states=ignored_or_not, rule="ana") == []
+                assert listed(states=ignored_or_not, outcome=CallOutcome.JOINED) == []
             for how in ("q", "search", "room"):
                 assert listed(**{how: "room of not us"}) == ["not us"], how
                 assert listed(**{how: "room of ana"}) == ["ana"], how  # not its agent
