@@ -93,7 +93,8 @@ class ConnectionGuard:
             return
         ranked = [(rank, one.since, one) for one in self._connections if (rank := one.rank()) is not None]
         ranked.sort(key=lambda each: each[:2])
-        for _, _, one in ranked[: max(1, self.limits.connections // _CLOSED_AT_ONCE)]:
+        others = [one for _, _, one in ranked if one is not connection]
+        for one in others[: max(1, self.limits.connections // _CLOSED_AT_ONCE)] or [connection]:
             self._close(one, "too_many")
 
     def closed(self, connection: GuardedConnection) -> None:

@@ -121,6 +121,10 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_message_complete()
             if self._closes_after_body:
                 self.transport.close()
+            elif self.cycle.response_complete:  # before the body was whole, which has ended uvicorn's timer since
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
 
     def on_response_complete(self) -> None:
         if self.cycle.response_complete:  # else it is of a later request, which waits behind this one

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.connections.connection_limits import Limits
+from app.connections.guarded_protocol import GuardedProtocol
 from tests.unit.connections.wire import Server, settle
 
 HTTP_1_0 = b"POST / HTTP/1.0\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n"
@@ -53,6 +54,25 @@ async def test_a_connection_is_closed_at_once_when_the_body_was_read() -> None:
     connection.data_received(CLOSING + b"x" * 1000)
     await settle()
     assert (wire.statuses, wire.is_closed, [len(body) for body in server.bodies]) == ([200], True, [1000])
+
+
+def ends_in_time(connection: GuardedProtocol) -> bool:
+    """Return whether a timer will close a connection that is kept."""
+    timer = connection.timeout_keep_alive_task
+    return timer is not None and not timer.cancelled()
+
+
+async def test_a_kept_connection_is_closed_in_time_also_when_its_body_came_after_the_answer() -> None:
+    server = Server(reads_bodies=False)
+    connection, _ = server.connect()
+    connection.data_received(CLOSING.replace(b"Connection: close\r\n", b""))
+    await settle()
+    connection.data_received(b"x" * 600)
+    assert not ends_in_time(connection)  # the body is still coming
+    connection.go_on()
+    connection.data_received(b"x" * 400)
+    await settle()
+    assert ends_in_time(connection)
 
 
 REFUSED = {

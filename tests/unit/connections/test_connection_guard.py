@@ -42,6 +42,23 @@ async def test_connections_that_have_worked_are_closed_after_those_that_only_wai
     assert (used_wire.is_aborted, silent_wire.is_aborted) == (False, True)
 
 
+async def test_a_new_connection_is_closed_only_if_all_others_work() -> None:
+    server = Server(Limits(connections=2))
+    used = [server.connect() for _ in range(2)]
+    for connection, _ in used:
+        connection.data_received(GET)
+    await settle()
+    (_, new_wire) = server.connect()
+    # Those that wait for another request have waited longer
+    assert [used[0][1].is_aborted, used[1][1].is_aborted, new_wire.is_aborted] == [True, False, False]
+    busy = Server(Limits(connections=1))
+    busy.may_answer.clear()
+    working, working_wire = busy.connect()
+    working.data_received(GET)
+    await settle()
+    assert (busy.connect()[1].is_aborted, working_wire.is_aborted) == (True, False)
+
+
 async def test_all_together_hold_a_bounded_number_of_bytes() -> None:
     server = Server(Limits(unfinished_bytes=10_000))
     wires = []
