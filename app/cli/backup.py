@@ -35,6 +35,10 @@ def backup(
 
     The copy is as secret as the database: it holds callers' data, password hashes and the key of sessions.
     """
+    if str(file) == "-":
+        raise InvalidInputError(
+            "usage", [Problem("FILE", "must be the path of a file: the copy is read again to check it")]
+        )
     url = database_url()
     if not is_embedded(url):
         command = ["pg_dump", "--format=custom", f"--file={file}", f"--dbname={_libpq(url)}"]
@@ -44,10 +48,9 @@ def backup(
     database = Path(url.database or "")
     if not database.exists():
         raise NotFoundError(f"there is no database at {database} (see DATABASE_URL)")
-    if str(file) == "-":
-        raise InvalidInputError(
-            "usage", [Problem("FILE", "must be the path of a file: the copy is read again to check it")]
-        )
+    file = Path(os.path.realpath(file))  # a link stays one, to the new copy
+    if file.exists() and not file.is_file():
+        raise InvalidInputError("usage", [Problem("FILE", f"{file} is no regular file; name one")])
     if file.exists() and not force:
         raise InvalidInputError("usage", [Problem("FILE", f"{file} exists; name another, or use --force")])
     if file.exists() and file.samefile(database):

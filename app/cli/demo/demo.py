@@ -59,7 +59,7 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="usher-demo-") as folder:
         try:
             served = uvloop.run(_demo(Path(folder), once=once, port=port))
-        except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, SIGTERM
+        except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, and `_end_on_signals`
             return
     if not served:
         raise typer.Exit(1)
@@ -73,10 +73,21 @@ class _SignIn:
     password: str
 
 
+def _end_on_signals(running: asyncio.Task[bool] | None) -> None:
+    """Let SIGTERM, and SIGHUP of a terminal that is closed, end the demo as Ctrl-C does; later ones change nothing."""
+
+    def end() -> None:
+        if running is not None and not running.cancelling():
+            running.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` wants it
+            asyncio.get_running_loop().add_signal_handler(number, end)
+
+
 async def _demo(folder: Path, *, once: bool, port: int) -> bool:
     console = Console()
-    if (running := asyncio.current_task()) is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    _end_on_signals(asyncio.current_task())
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(port))
         url = "http://{}:{}".format(*listener.getsockname()[:2])

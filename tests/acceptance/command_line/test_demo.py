@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +19,8 @@ LINK = re.compile(r"http://127\.0\.0\.1:(\d+)/console/demo/[\w-]+")
 
 
 @contextmanager
-def demo(folder: Path, name: str) -> Iterator[Path]:
-    """Run the demo in a terminal of 80 columns; yield the file that has what it prints."""
+def demo(folder: Path, name: str, ends: Sequence[signal.Signals] = (signal.SIGTERM,)) -> Iterator[Path]:
+    """Run the demo in a terminal of 80 columns until `ends` are sent; yield the file that has what it prints."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("USHER", "LIVEKIT"))}
     printed, scratch = folder / f"{name}.txt", folder / name
     scratch.mkdir()
@@ -36,13 +37,15 @@ def demo(folder: Path, name: str) -> Iterator[Path]:
         assert process.poll() is None, printed.read_text("utf-8")
         yield printed
     finally:
-        process.terminate()
+        for end in ends:
+            process.send_signal(end)
         assert process.wait(60) == 0
     assert not list(scratch.iterdir())
+    assert "Traceback" not in printed.read_text("utf-8")
 
 
 def test_the_demo_ends_its_story_with_a_link_that_is_signed_in(tmp_path: Path) -> None:
-    with demo(tmp_path, "first") as first, demo(tmp_path, "second") as second:
+    with demo(tmp_path, "first") as first, demo(tmp_path, "second", (signal.SIGHUP, signal.SIGHUP)) as second:
         texts = [first.read_text("utf-8"), second.read_text("utf-8")]
         links = [LINK.search(text) for text in texts]
         assert all(links)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -87,11 +89,31 @@ def test_a_downgrade_and_a_restore_are_refused_while_a_server_runs(terminal: She
     assert terminal.run("migrate", "check").code == 0
 
 
-def test_a_backup_does_not_go_to_a_file_named_like_standard_output(terminal: Shell) -> None:
-    answer = terminal.run("backup", "-")
+@pytest.mark.parametrize("database", ["sqlite:///usher.db", "postgresql://db/calls"])
+def test_a_backup_does_not_go_to_a_file_named_like_standard_output(terminal: Shell, database: str) -> None:
+    answer = terminal.run("backup", "-", DATABASE_URL=database)
     assert answer.code == 2
     assert "FILE: must be the path of a file" in answer.err
     assert not (terminal.folder / "-").exists()
+
+
+def test_a_backup_takes_the_place_of_no_pipe_or_folder(terminal: Shell) -> None:
+    os.mkfifo(terminal.folder / "pipe")
+    (terminal.folder / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        answer = terminal.run("backup", name, "--force")
+        assert (answer.code, f"{name} is no regular file" in answer.err) == (2, True)
+    assert stat.S_ISFIFO((terminal.folder / "pipe").stat().st_mode)
+
+
+def test_a_backup_by_a_link_is_written_where_it_leads(terminal: Shell) -> None:
+    (terminal.folder / "latest.db").symlink_to("monday.db")
+    assert terminal.run("backup", "latest.db").code == 0
+    (terminal.folder / "monday.db").write_bytes(b"")
+    assert terminal.run("backup", "latest.db").code == 2
+    assert terminal.run("backup", "latest.db", "--force").code == 0
+    assert (terminal.folder / "latest.db").is_symlink()
+    assert (terminal.folder / "monday.db").stat().st_size > 0
 
 
 def test_a_downgrade_on_postgresql_is_refused_while_a_server_runs(empty_postgres: URL, tmp_path: Path) -> None:
