@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import NamedTuple
 
-from app.agents.agent_limits import AgentLimits, substitute_of
+from app.agents.agent_limits import AgentLimits
 from app.outbox.dispatch import Dispatch
 
 Agent = tuple[str, str]
@@ -118,7 +118,7 @@ class Places:
         """Return whether the first callers of a queue may start now, or have another agent to ask."""
         shortage = self.shortage_of_agent(lane.project, lane.agent_name)
         if shortage is Shortage.OUT_OF_SERVICE:
-            return substitute_of(lane.agent_name, self.limits, self.now) is not None
+            return True  # which other agents they have is known only of each by itself
         if shortage is Shortage.AGENT_FULL:
             return False
         return not lane.is_of_rule or not self.is_rule_full(lane.rule_id, self._rules.get(lane.rule_id))

@@ -255,6 +255,43 @@ async def test_an_agent_back_in_service_by_sql_is_asked_at_once(database: Databa
         await world.until_status("joined", within=1.5)
 
 
+@pytest.mark.parametrize("columns", [{"max_calls": 0}, {"out_of_service_until": None}])
+@in_virtual_time
+async def test_callers_who_wait_get_the_fallback_once_it_is_the_only_agent_in_service(
+    database: Database, columns: dict[str, Any]
+) -> None:
+    async with World(database) as world:
+        is_full = "max_calls" in columns
+        world.rule(fallbacks=["second"])
+        agent(world, "greeter", **(columns if is_full else {"out_of_service_until": later(world, 7200)}))
+        agent(world, "second", **({} if is_full else {"out_of_service_until": later(world, 600)}))
+        world.simulator.add_worker("second")
+        world.simulator.join("room", "ana")
+        await world.until(lambda: queue(world) == ["room"], within=3)
+        named = "greeter" if is_full else "second"
+        until = later(world, 3600) if is_full else None
+        world.database.execute(
+            "UPDATE agents SET out_of_service_until = :until WHERE agent_name = :name", until=until, name=named
+        )
+        row = await world.until_status("joined", within=3)
+        assert (row["asked_agent_name"], asked(world)) == ("second", ["second room"])
+
+
+@in_virtual_time
+async def test_what_a_caller_waits_for_is_said_anew_when_the_agent_is_taken_out_of_service(database: Database) -> None:
+    async with World(database) as world:
+        agent(world, "greeter", max_calls=0)
+        world.rule(queue_timeout_s=60)
+        world.simulator.join("room", "ana")
+        await world.until(lambda: queue(world) == ["room"], within=3)
+        assert world.dispatch()["reason"] == "no free place: greeter has 0 of 0 calls"
+        world.database.execute("UPDATE agents SET out_of_service_until = :until", until=later(world, 3600))
+        await world.wait(3)
+        assert "greeter is out of service until" in world.dispatch()["reason"]
+        reasons = [one["reason"] for one in world.rows("SELECT reason FROM audit_log ORDER BY id")]
+        assert len([one for one in reasons if "is out of service until" in one]) == 1
+
+
 @in_virtual_time
 async def test_a_caller_whose_agent_is_lost_keeps_the_place(database: Database) -> None:
     async with World(database) as world:
