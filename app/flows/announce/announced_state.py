@@ -78,13 +78,13 @@ def _rank(one: Announced) -> int:
     return len(_RANK) if state is None else _RANK.get(state, len(_RANK))
 
 
-def attributes_of(state: AnnouncedState, place: Place | None) -> dict[str, str]:
-    """Return the attributes of a caller; empty ones are removed by LiveKit."""
+def attributes_of(state: AnnouncedState | None, place: Place | None) -> dict[str, str]:
+    """Return the attributes of a caller, without a state if nothing is announced; empty ones are removed by LiveKit."""
     position = wait = ""
     if state is AnnouncedState.QUEUED and place is not None:
         position = str(place.position)
         wait = "" if place.expected_wait_s is None else str(round(place.expected_wait_s))
-    return {ANNOUNCED_STATE: state.value, ANNOUNCED_POSITION: position, ANNOUNCED_WAIT: wait}
+    return {ANNOUNCED_STATE: state or "", ANNOUNCED_POSITION: position, ANNOUNCED_WAIT: wait}
 
 
 def interval_after(sent: Mapping[str, str], wanted: Mapping[str, str]) -> float:

@@ -14,11 +14,10 @@ from app.db.any_of import any_of
 from app.db.hot_statement import HotStatement
 from app.db.tables import dispatch_callers, dispatches
 from app.db.tables.calls import ANNOUNCED
-from app.db.types import DispatchStatus
+from app.db.types import LIVE, DispatchStatus
 from app.flows.announce.announced_state import (
     INTERVAL_S,
     Announced,
-    AnnouncedState,
     Listener,
     attributes_of,
     chosen,
@@ -48,7 +47,11 @@ _LIVE = HotStatement(
     .with_hint(dispatches, "INDEXED BY ix_dispatches_announced", "sqlite")
     .where(text(ANNOUNCED), dispatch_callers.c.left_at.is_(None))
 )
-_ENDED = HotStatement(select(dispatches.c.id, dispatches.c.status).where(any_of(dispatches.c.id, "ids")))
+_ENDED = HotStatement(
+    select(dispatches.c.id, dispatch_callers.c.participant_identity, dispatches.c.status)
+    .select_from(dispatches.join(dispatch_callers, dispatch_callers.c.dispatch_id == dispatches.c.id))
+    .where(any_of(dispatches.c.id, "ids"), dispatch_callers.c.left_at.is_(None))
+)
 
 
 @dataclass(slots=True)
@@ -85,17 +88,17 @@ class Announcer:
         current = chosen(live)
         queued = [one.dispatch_id for one in current.values() if one.queued_at is not None]
         gone = {listener: one.dispatch_id for listener, one in self._sent.items() if listener not in current}
-        places, failed = await self._context.read(
+        places, endings = await self._context.read(
             lambda connection: (
                 places_in_queue(connection, queued, now, self._pace.read),
-                _failed(connection, gone),
+                _endings(connection, gone),
             )
         )
         count = sum(self._announce(one, places.get(one.dispatch_id)) for one in current.values())
-        last, tick = attributes_of(AnnouncedState.FAILED, None), self._context.clock.monotonic()
+        tick = self._context.clock.monotonic()
         for listener, dispatch_id in gone.items():
-            sent = self._sent[listener]
-            if listener in failed and sent.attributes != last:
+            sent, last = self._sent[listener], endings.get(listener)
+            if last is not None and sent.attributes != last:
                 count += self._send(listener, dispatch_id, last)
             elif listener not in self._under_way and tick - sent.tick >= INTERVAL_S:
                 del self._sent[listener]
@@ -156,12 +159,18 @@ class Announcer:
             self._context.defects.note("announce", error, room=listener.room_name)
 
 
-def _failed(connection: Connection, gone: dict[Listener, str]) -> set[Listener]:
-    """Return the callers whose dispatch has ended without an agent."""
+def _endings(connection: Connection, gone: dict[Listener, str]) -> dict[Listener, dict[str, str]]:
+    """Return what is announced last to callers who are still in the room, by how their dispatch has ended."""
     if not gone:
-        return set()
+        return {}
     rows = _ENDED.rows(connection, {"ids": set(gone.values())})
     over = {
-        dispatch_id for dispatch_id, status in rows if state_of(DispatchStatus(status), None) is AnnouncedState.FAILED
+        (dispatch_id, identity): state_of(DispatchStatus(status), None)
+        for dispatch_id, identity, status in rows
+        if DispatchStatus(status) not in LIVE
     }
-    return {listener for listener, dispatch_id in gone.items() if dispatch_id in over}
+    return {
+        listener: attributes_of(over[dispatch_id, listener.identity], None)
+        for listener, dispatch_id in gone.items()
+        if (dispatch_id, listener.identity) in over
+    }

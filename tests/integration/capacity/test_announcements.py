@@ -86,6 +86,25 @@ async def test_a_caller_without_an_agent_is_told_that_it_failed(database: Databa
         await world.until(is_told(world, "room", "ana", state="failed"), within=4)
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
+@in_virtual_time
+async def test_a_caller_who_is_left_without_an_agent_is_told_of_none(database: Database, *, is_answered: bool) -> None:
+    async with World(database) as world:
+        agent(world, "greeter", max_calls=int(is_answered))
+        world.rule(announce=True, recover="never", min_stay_s=0)
+        world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        wanted = {"state": "connected"} if is_answered else {"state": "queued", "position": "1"}
+        await world.until(is_told(world, "room", "ana", **wanted), within=5)
+        if is_answered:
+            (identity,) = world.agents("room")
+            world.simulator.leave("room", identity)
+        else:
+            await world.usher.orchestrator.operations.cancel([world.dispatch()["id"]], "maria")
+        await world.until(is_told(world, "room", "ana"), within=6)
+        assert announced(world, "room", "ana") == {}
+
+
 def counted(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[str]:
     """Return a list that gets a line for each call of a method."""
     calls: list[str] = []
