@@ -50,9 +50,9 @@ class CallFilter:
 
     The call has one of `states`. `q` finds by the begin of names, the end of numbers, or ids (`call_search`); `search`
     is exact, as for events. `agent` was asked, as the rule's agent or as a fallback. `metadata` has top-level fields of
-    the participant's metadata with their values as text. Callers who were ignored are listed by that state, or where
-    somebody is sought (`seeks_somebody`). `since` and `until` bound when the caller joined, or, where a
-    call is found by its dispatch (`follows_dispatches_and_actions`), when that was created.
+    the participant's metadata with their values as text. Callers who were ignored are listed by that state, by the
+    `rule` that ignored them, or where somebody is sought (`seeks_somebody`). `since` and `until` bound when the caller
+    joined, or, where a call is found by its dispatch (`follows_dispatches_and_actions`), when that was created.
     """
 
     project: str | None = None
@@ -87,6 +87,11 @@ class CallFilter:
         return bool(self.needs_dispatch or self.rule or (self.states and not self.states & _OF_JOINS.keys()))
 
     @property
+    def may_have_dispatch(self) -> bool:
+        """Whether calls with a dispatch are among those that are wanted."""
+        return not self.states or bool(self.states - _OF_JOINS.keys())
+
+    @property
     def statuses(self) -> tuple[DispatchStatus, ...]:
         """The states of the dispatches by which such calls are found; empty for any."""
         wanted = {status for state in self.states for status in _STATUSES.get(state, ())}
@@ -108,7 +113,7 @@ class CallFilter:
         """What was decided for the joins of such calls."""
         states = self.states
         if not states or states - _OF_JOINS.keys():
-            is_ignored_wanted = CallState.IGNORED in states if states else self.seeks_somebody
+            is_ignored_wanted = CallState.IGNORED in states if states else self.seeks_somebody or bool(self.rule)
             return (*CALLER_OUTCOMES, EventOutcome.IGNORED) if is_ignored_wanted else CALLER_OUTCOMES
         return tuple(sorted({_OF_JOINS[state] for state in states}))
 
@@ -143,7 +148,8 @@ class CallFilter:
             return False
         if not (self.needs_dispatch or self.rule) or any(map(self.has_dispatch, call.made)):
             return True
-        return not self.needs_dispatch and any(one.rule == self.rule for one in call.actions)
+        is_ignored_by = head.state is CallState.IGNORED and self.rule in head.rules
+        return not self.needs_dispatch and (is_ignored_by or any(one.rule == self.rule for one in call.actions))
 
 
 def has_text(call: CallRow, wanted: str, *, numbers: SoughtNumbers) -> bool:

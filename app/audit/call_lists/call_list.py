@@ -20,7 +20,7 @@ from app.audit.call_lists.phone_text import SoughtNumbers
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
 from app.audit.lists.access_path import AccessPath, ByPrefix, ByValueAndMinute
 from app.audit.lists.dispatch_list import DispatchFilter, search_dispatches
-from app.audit.lists.event_list import EventFilter, by_ignored_caller, by_outcome, search_events
+from app.audit.lists.event_list import EventFilter, by_ignored_caller, by_ignoring_rule, by_outcome, search_events
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
 from app.audit.lists.paging import LARGEST_PAGE, Page, decode_cursor, encode_cursor, read_merged
 from app.audit.lists.path_rows import Search, is_common
@@ -97,7 +97,7 @@ class _Lister:
         )
         """Whether dispatches and actions are followed, not joins."""
         self._by_dispatches = self._by_dispatches_or_actions and bool(
-            chosen.needs_dispatch or chosen.rule or chosen.statuses
+            chosen.needs_dispatch or (chosen.rule and chosen.may_have_dispatch) or chosen.statuses
         )
         self.takes_all = not chosen.reads_every_call
         """Whether each row that is found is a call to list."""
@@ -216,7 +216,7 @@ def _paths_without_dispatch(chosen: CallFilter) -> tuple[AccessPath, ...]:
     if chosen.needs_dispatch:
         return ()
     if chosen.rule:
-        return (by_action("rule_name", chosen.rule),)
+        return (by_action("rule_name", chosen.rule), by_ignoring_rule(chosen.rule))
     paths: list[AccessPath] = [by_action("status", status) for status in chosen.action_statuses]
     if CallState.WAITING in chosen.states:
         paths.append(by_outcome(EventOutcome.LOOKING_UP))

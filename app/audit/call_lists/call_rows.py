@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from app.audit.calls.call_head import CallAction, CallDispatch, CallHead, head_of
-from app.audit.records.record_types import EventSummary, columns_of, decided_because
+from app.audit.records.record_types import EventSummary, columns_of
 from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.columns.column_types import Timestamp
 from app.db.tables import caller_actions, dispatch_attempts, dispatch_callers, dispatches, events
@@ -78,7 +78,7 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
         if row["left_at"] is not None:
             left[row["event_id"]] = row["left_at"]
     left |= _leavings(connection, {event_id: joins[event_id] for event_id in unserved})
-    ignored_because = _reasons_of_ignored(connection, joins)
+    decisions = _decisions_of_ignored(connection, joins)
     early = _left_early(connection, [key for of_call in rows.values() for key in of_call])
     actions = _actions_of(connection, ids)
     found = []
@@ -95,7 +95,7 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
             name,
             actions=done,
             trunk_number=trunk,
-            ignored_because=ignored_because.get(event_id, ""),
+            decision=decisions.get(event_id),
         )
         found.append(CallRow(join, head, tuple(of_call), tuple(done), stored["body"], stored["trunk_number"]))
     return found
@@ -117,13 +117,13 @@ def _leavings(connection: Connection, joins: Mapping[str, Mapping[Any, Any]]) ->
     return {event_id: left_at for event_id, left_at in of_join.items() if left_at is not None}
 
 
-def _reasons_of_ignored(connection: Connection, joins: Mapping[str, Mapping[Any, Any]]) -> dict[str, str]:
-    """Return why joins were ignored, by id."""
+def _decisions_of_ignored(connection: Connection, joins: Mapping[str, Mapping[Any, Any]]) -> dict[str, Any]:
+    """Return what was decided for the joins that were ignored, by id."""
     ignored = [event_id for event_id, row in joins.items() if row["outcome"] == EventOutcome.IGNORED]
     if not ignored:
         return {}
     query = select(events.c.id, events.c.decision).where(events.c.id.in_(ignored))
-    return {row.id: decided_because(row.decision) for row in connection.execute(query)}
+    return {row.id: row.decision for row in connection.execute(query)}
 
 
 def _actions_of(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[CallAction]]:

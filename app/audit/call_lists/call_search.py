@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Connection, select, text
+from sqlalchemy import Column, ColumnElement, Connection, select, text
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.audit.call_lists.dialled_numbers import by_dialled_number
@@ -18,11 +18,13 @@ from app.audit.lists.access_path import (
     BySelectiveCondition,
     ThroughNewerRows,
 )
-from app.audit.lists.event_list import by_livekit_id, by_name, by_phone_number, forms_of_number
-from app.audit.statistics.names import names
+from app.audit.lists.event_list import by_ignoring_rule, by_livekit_id, by_name, by_phone_number, forms_of_number
+from app.audit.statistics.names import ignoring_rules, names
 from app.db.tables import (
     HAS_NUMBER,
+    IGNORED_HAS_NUMBER,
     IS_CALL,
+    IS_IGNORED_CALLER,
     MAX_SEARCHED,
     caller_actions,
     dispatch_attempts,
@@ -37,8 +39,6 @@ from app.webhook.name_digest import stored_forms
 
 _ID: Final = ("id", "participant_sid", "room_sid")
 # Texts: what SQLAlchemy makes of other conditions, the planners do not take for those of the indexes.
-_CALLS: Final = cast("ColumnElement[bool]", text(IS_CALL))
-_PHONE_CALLS: Final = cast("ColumnElement[bool]", text(HAS_NUMBER))
 _MAX_NAMES: Final = 10  # agents or rules that one text begins
 
 
@@ -55,18 +55,20 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
     paths += [_of_dispatch(dispatches.c[name] == wanted) for name in ("id", "job_id", "agent_sid")]
     paths.append(_of_attempt(wanted))
     for form in _texts(wanted):
-        paths += [_by_prefix(expression, form) for expression in _TEXTS]
-    paths += [_by_prefix(reversed_digits(), digits[::-1]) for digits in ends_of_numbers(wanted)]
-    whole = whole_numbers(wanted)
-    paths += [_by_prefix(reversed_digits(), digits[::-1], is_whole=True) for digits in whole]
+        paths += _by_prefix(_TEXTS, form)
+    for digits in ends_of_numbers(wanted):
+        paths += _by_prefix(_NUMBERS, digits[::-1])
+    for digits in whole_numbers(wanted):
+        paths += _by_prefix(_NUMBERS, digits[::-1], is_whole=True)
     paths += by_dialled_number(connection, wanted)
-    # As they are stored: the indexes above have no digests, and no callers who were ignored.
+    # As they are stored: the indexes above have no digests.
     for form in stored_forms(wanted):
         paths += [by_name(name, form) for name in ("participant_identity", "room_name")]
     paths += [by_phone_number(form) for form in forms_of_number(wanted)]
     for name in ("agent_name", "asked_agent_name", "rule_name"):
         paths += [_by_name(name, value) for value in _begun_by(connection, dispatches.c[name], wanted)]
     paths += [by_action("rule_name", rule) for rule in _begun_by(connection, caller_actions.c.rule_name, wanted)]
+    paths += [by_ignoring_rule(rule) for rule in _begun(ignoring_rules(connection), wanted)]
     return tuple(paths)
 
 
@@ -76,20 +78,27 @@ def by_action(column: str, value: str) -> ThroughNewerRows:
     return ThroughNewerRows(caller_actions.c.event_id, first, events.c.id)
 
 
-_TEXTS: Final[tuple[FunctionElement[str], ...]] = (searched_identity(), searched_room(), searched_name())
-_INDEXES: Final[dict[type[FunctionElement[str]], str]] = {
-    searched_identity: "ix_events_searched_identity",
-    searched_room: "ix_events_searched_room",
-    searched_name: "ix_events_searched_name",
-    reversed_digits: "ix_events_reversed_digits",
-}
+_Indexed = tuple[FunctionElement[str], str, str]
+"""An expression, the name of an index of it, and the condition of that."""
+_TEXTS: Final[tuple[_Indexed, ...]] = (
+    (searched_identity(), "ix_events_searched_identity", IS_CALL),
+    (searched_room(), "ix_events_searched_room", IS_CALL),
+    (searched_name(), "ix_events_searched_name", IS_CALL),
+    (searched_identity(), "ix_events_ignored_identity", IS_IGNORED_CALLER),
+    (searched_room(), "ix_events_ignored_room", IS_IGNORED_CALLER),
+    (searched_name(), "ix_events_ignored_name", IS_IGNORED_CALLER),
+)
+_NUMBERS: Final[tuple[_Indexed, ...]] = (
+    (reversed_digits(), "ix_events_reversed_digits", HAS_NUMBER),
+    (reversed_digits(), "ix_events_ignored_digits", IGNORED_HAS_NUMBER),
+)
 
 
-def _by_prefix(expression: FunctionElement[str], prefix: str, *, is_whole: bool = False) -> ByPrefix:
-    column = events.c
-    condition = _PHONE_CALLS if isinstance(expression, reversed_digits) else _CALLS
-    index = _INDEXES[type(expression)]
-    return ByPrefix(expression, prefix, column.id, (condition,), ByPrimaryKey(column.id), index, is_whole)
+def _by_prefix(indexed: Sequence[_Indexed], prefix: str, *, is_whole: bool = False) -> Iterator[ByPrefix]:
+    key = events.c.id
+    for expression, index, condition in indexed:
+        where = cast("ColumnElement[bool]", text(condition))
+        yield ByPrefix(expression, prefix, key, (where,), ByPrimaryKey(key), index, is_whole)
 
 
 def _texts(wanted: str) -> list[str]:
@@ -135,7 +144,10 @@ def _by_name(column: str, value: str) -> ThroughNewerRows:
     return ThroughNewerRows(dispatches.c.event_id, first, events.c.id)
 
 
-def _begun_by(connection: Connection, column: ColumnElement[str], wanted: str) -> Iterator[str]:
+def _begun_by(connection: Connection, column: Column[str], wanted: str) -> Iterator[str]:
+    yield from _begun(names(connection, column), wanted)
+
+
+def _begun(known: Sequence[str], wanted: str) -> list[str]:
     prefix = wanted.casefold()
-    known: Sequence[str] = names(connection, column)
-    yield from [name for name in known if name.casefold().startswith(prefix)][:_MAX_NAMES]
+    return [name for name in known if name.casefold().startswith(prefix)][:_MAX_NAMES]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, text
 from app.audit.calls.call_head import CallAction, CallDispatch, CallHead, head_of
 from app.audit.records.action_records import ActionRecord, read_actions
 from app.audit.records.find_records import Projects, find_event, read_dispatches
-from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, columns_of, decided_because
+from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, columns_of
 from app.db.tables import IS_OF_ROOM, audit_log, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, ReplacesKind
 from app.livekit.vocabulary import JOINS, LEAVINGS
@@ -62,7 +62,7 @@ class CallFacts:
             name,
             actions=actions,
             trunk_number=_trunk_number(latest),
-            ignored_because=decided_because(latest.decision),
+            decision=latest.decision,
         )
 
 

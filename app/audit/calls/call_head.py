@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.audit.records.record_types import EventSummary
+from app.audit.records.record_types import EventSummary, decided_because, ignored_by
 from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.types import Cause, DispatchStatus, EventOutcome
 from app.json_shape import Instant, JsonShape
@@ -153,13 +153,14 @@ def head_of(
     *,
     actions: Sequence[CallAction] = (),
     trunk_number: str | None = None,
-    ignored_because: str = "",
+    decision: Any = None,
 ) -> CallHead:
     """Return the head of a call from its first and latest join, its dispatches and its actions, oldest first.
 
-    `trunk_number`: our number, as the trunk spells it; `ignored_because`: why the latest join was ignored, if it was.
+    `trunk_number`: our number, as the trunk spells it; `decision`: that of the latest join, if it was ignored.
     """
-    state, reason, cause = _state_of(latest, made, actions, ignored_because)
+    state, reason, cause = _state_of(latest, made, actions, decision)
+    ignoring = ignored_by(decision) if state is CallState.IGNORED else ""
     outcomes = frozenset().union(*(one.outcomes for one in made))
     joined_at = min([first.received_at, *(one.waiting_since for one in made if one.is_own and one.waiting_since)])
     arrivals = [max(one.joined_at, joined_at) for one in made if one.joined_at is not None]
@@ -182,7 +183,9 @@ def head_of(
         seconds_to_agent=None if agent_joined_at is None else (agent_joined_at - joined_at).total_seconds(),
         participant_name=name or None,
         direction=(direction := _direction_of(latest)),
-        rules=tuple(dict.fromkeys(filter(None, [*(one.rule for one in made), *(one.rule for one in actions)]))),
+        rules=tuple(
+            dict.fromkeys(filter(None, [*(one.rule for one in made), *(one.rule for one in actions), ignoring]))
+        ),
         asked_agents=tuple(dict.fromkeys(each for one in made for each in (one.first_agent, one.agent) if each)),
         outcomes=tuple(one for one in CallOutcome if one in outcomes),
         cause=cause,
@@ -222,7 +225,7 @@ _NOT_DONE = {
 
 
 def _state_of(
-    joined: EventSummary, made: Sequence[CallDispatch], actions: Sequence[CallAction], ignored_because: str
+    joined: EventSummary, made: Sequence[CallDispatch], actions: Sequence[CallAction], decision: Any
 ) -> tuple[CallState, str, Cause | None]:
     """Return the state of a call, its reason and cause: those of the dispatch that most needs attention.
 
@@ -245,4 +248,6 @@ def _state_of(
         return CallState.NO_MATCH, translatable("no rule matched"), None
     if joined.outcome is EventOutcome.LOOKING_UP:
         return CallState.WAITING, translatable("the answer of a lookup is awaited"), None
-    return CallState.IGNORED, ignored_because, None
+    is_callee = joined.participant_role == Role.CALLEE
+    otherwise = translatable("no rule matched the phone that was dialled") if is_callee else ""
+    return CallState.IGNORED, decided_because(decision) or otherwise, None

@@ -28,10 +28,12 @@ from app.db.tables import (
     HAS_IDENTITY,
     HAS_OTHER_KEY,
     IS_IGNORED_CALLER,
+    MAX_RULE_NAME,
     MINUTE_OF_ID,
     RARE_OUTCOME,
     RARE_TYPE,
     events,
+    ignoring_rule,
 )
 from app.db.types import EventOutcome, EventSource
 from app.livekit.participant.phone import number_in
@@ -168,6 +170,11 @@ def by_outcome(outcome: EventOutcome) -> ByIndexedValue:
 def by_ignored_caller(role: Role) -> ByIndexedValue:
     """Return the access path to the joins of callers (or callees) that were ignored."""
     return ByIndexedValue(events.c.participant_role, role, events.c.id, (_IS_IGNORED_CALLER,))
+
+
+def by_ignoring_rule(rule: str) -> ByIndexedValue:
+    """Return the access path to the joins of callers (or callees) that a rule ignored."""
+    return ByIndexedValue(ignoring_rule(), rule[:MAX_RULE_NAME], events.c.id, (_IS_IGNORED_CALLER,))
 
 
 def by_rare_type(type_: str) -> ByIndexedValue:

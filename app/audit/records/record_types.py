@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self, get_type_hints
 
 from pydantic import Field
 
+from app.db.columns.action_types import RuleAction
 from app.db.types import Cause, DispatchStatus, EventOutcome, EventSource, ReplacesKind, Scope
 from app.json_shape import Instant, JsonShape, shape_of
 from app.outbox.dispatch import Dispatch, asked_agent
@@ -105,6 +106,14 @@ class EventDetail(EventSummary):
 def decided_because(decision: Any) -> str:
     """Return the reason that is stored in `events.decision`, in English; empty if there is none."""
     return str(decision.get("reason") or "") if isinstance(decision, Mapping) else ""
+
+
+def ignored_by(decision: Any) -> str:
+    """Return the rule that ignored an event, by the decision stored with it; empty if none did."""
+    matched = decision.get("matched") if isinstance(decision, Mapping) else None
+    first = matched[0] if isinstance(matched, list) and matched else None
+    is_ignoring = isinstance(first, Mapping) and first.get("action") == RuleAction.IGNORE
+    return str(first.get("rule") or "") if is_ignoring and first is not None else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, case, func, select, type_coerce
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, case, func, select, text, true, type_coerce
 
 from app.audit.named_agents import agents_of_rules
 from app.audit.statistics.dialects import names_table
 from app.db.record_ids import instant_of_id
+from app.db.tables import IS_IGNORED_CALLER, caller_actions, dispatches, events, ignoring_rule
 from app.db.tables import agents as agents_table
-from app.db.tables import caller_actions, dispatches
 from app.errors import nearest
 from app.json_shape import Instant, JsonShape
 from app.translation import translatable
@@ -62,9 +62,15 @@ def warnings_about_agents(
 
 
 def known_rules(connection: Connection) -> list[str]:
-    """Return every rule that dispatches or actions on callers name, sorted, `MAX_NAMES` at most."""
+    """Return every rule by which a dispatch was made or a caller acted on or ignored, sorted, `MAX_NAMES` at most."""
     found = {name for table in (dispatches, caller_actions) for name in names(connection, table.c.rule_name)}
+    found.update(ignoring_rules(connection))
     return sorted(found)[:MAX_NAMES]
+
+
+def ignoring_rules(connection: Connection) -> list[str]:
+    """Return the rules that have ignored callers, `MAX_NAMES` at most."""
+    return _distinct(connection, ignoring_rule(), events, cast("ColumnElement[bool]", text(IS_IGNORED_CALLER)))
 
 
 def last_hits(connection: Connection, rules: Sequence[str]) -> dict[str, datetime | None]:
@@ -106,13 +112,22 @@ def _last_joins(
     return [(row.name, row.joined_at) for row in rows if row.joined_at is not None]
 
 
-def names(connection: Connection, column: ColumnElement[str]) -> list[str]:
-    """Return the distinct values of an indexed column, `MAX_NAMES` at most; each costs one look-up in the index.
+def names(connection: Connection, column: Column[str]) -> list[str]:
+    """Return the distinct values of an indexed column, `MAX_NAMES` at most; each costs one look-up in the index."""
+    return _distinct(connection, column, column.table, true())
+
+
+def _distinct(
+    connection: Connection, column: ColumnElement[str], table: FromClause, where: ColumnElement[bool]
+) -> list[str]:
+    """Return the distinct values of what an index of `table` has, under its condition `where`.
 
     A DISTINCT would read the whole index.
     """
-    distinct = select(func.min(column).label("name")).where(column.is_not(None)).cte("distinct_names", recursive=True)
-    following = select(func.min(column)).where(column > distinct.c.name).correlate(distinct).scalar_subquery()
+    first = select(func.min(column).label("name")).select_from(table).where(column.is_not(None), where)
+    distinct = first.cte("distinct_names", recursive=True)
+    greater = select(func.min(column)).select_from(table).where(column > distinct.c.name, where)
+    following = greater.correlate(distinct).scalar_subquery()
     distinct = distinct.union_all(select(following).where(distinct.c.name.is_not(None)))
     query = select(distinct.c.name).where(distinct.c.name.is_not(None)).limit(MAX_NAMES)
     return list(connection.scalars(query))

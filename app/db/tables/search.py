@@ -1,6 +1,6 @@
 """Indexes that find calls by the begin of a name or by the end of a phone number, and what they hold.
 
-They hold joins of callers only, one entry per call; those of callers who were ignored are in an index of their own.
+They hold joins of callers only, one entry per call; those of callers who were ignored are in indexes of their own.
 They are of expressions, not of columns of their own: whatever rewrites an event (redaction, erasure, digests) also
 changes what finds it, and rows of earlier releases are found.
 """
@@ -18,6 +18,8 @@ from app.db.tables.calls import MINUTE_LENGTH, events
 
 MAX_SEARCHED: Final = 100
 """Characters of a name that the index holds: an entry of an index of PostgreSQL has at most 2,700 bytes."""
+MAX_RULE_NAME: Final = 500
+"""The same of the name of a rule, with at most four bytes each."""
 MAX_DIGITS: Final = 15
 """Digits of the longest phone number (E.164)."""
 
@@ -29,6 +31,8 @@ IS_IGNORED_CALLER: Final = (
 """Condition of the joins of callers who were ignored, likewise; other joins that were ignored are those of programs."""
 HAS_NUMBER: Final = f"phone_number IS NOT NULL AND {IS_CALL}"
 HAS_TRUNK_NUMBER: Final = f"trunk_number IS NOT NULL AND {IS_CALL}"
+IGNORED_HAS_NUMBER: Final = f"phone_number IS NOT NULL AND {IS_IGNORED_CALLER}"
+IGNORED_HAS_TRUNK_NUMBER: Final = f"trunk_number IS NOT NULL AND {IS_IGNORED_CALLER}"
 
 
 class searched_identity(FunctionElement[str]):  # noqa: N801 - reads as a SQL function
@@ -61,6 +65,13 @@ class reversed_digits(FunctionElement[str]):  # noqa: N801 - likewise
 
 class reversed_trunk_digits(FunctionElement[str]):  # noqa: N801 - likewise
     """The last digits of `events.trunk_number`, the last one first."""
+
+    type = Text()
+    inherit_cache = True
+
+
+class ignoring_rule(FunctionElement[str]):  # noqa: N801 - likewise
+    """The name of the rule that ignored a caller, cut: the only one that matched."""
 
     type = Text()
     inherit_cache = True
@@ -99,6 +110,10 @@ _SPELLED: Final[dict[type[FunctionElement[str]], tuple[str, str]]] = {
     ),
     reversed_digits: (_reversed_on_sqlite("phone_number"), _reversed_on_postgresql("phone_number")),
     reversed_trunk_digits: (_reversed_on_sqlite("trunk_number"), _reversed_on_postgresql("trunk_number")),
+    ignoring_rule: (
+        f"substr(json_extract(decision, '$.matched[0].rule'), 1, {MAX_RULE_NAME})",
+        f"substr(decision #>> '{{matched,0,rule}}', 1, {MAX_RULE_NAME})",
+    ),
 }
 
 
@@ -120,19 +135,28 @@ for _name, _expression, _condition in (
     ("ix_events_searched_room", searched_room(), IS_CALL),
     ("ix_events_searched_name", searched_name(), IS_CALL),
     ("ix_events_reversed_digits", reversed_digits(), HAS_NUMBER),
+    ("ix_events_ignored_identity", searched_identity(), IS_IGNORED_CALLER),
+    ("ix_events_ignored_room", searched_room(), IS_IGNORED_CALLER),
+    ("ix_events_ignored_name", searched_name(), IS_IGNORED_CALLER),
+    ("ix_events_ignored_digits", reversed_digits(), IGNORED_HAS_NUMBER),
+    ("ix_events_ignoring_rule", ignoring_rule(), IS_IGNORED_CALLER),
 ):
     _where = text(_condition)
     Index(_name, _expression, events.c.id, sqlite_where=_where, postgresql_where=_where)
 
 # Few numbers, of very many calls: with the minute in place of the id, PostgreSQL stores those of a minute once.
-_where = text(HAS_TRUNK_NUMBER)
-Index(
-    "ix_events_reversed_trunk_digits",
-    reversed_trunk_digits(),
-    func.substr(events.c.id, literal_column("1"), literal_column(str(MINUTE_LENGTH))),
-    sqlite_where=_where,
-    postgresql_where=_where,
-)
+for _name, _condition in (
+    ("ix_events_reversed_trunk_digits", HAS_TRUNK_NUMBER),
+    ("ix_events_ignored_trunk_digits", IGNORED_HAS_TRUNK_NUMBER),
+):
+    _where = text(_condition)
+    Index(
+        _name,
+        reversed_trunk_digits(),
+        func.substr(events.c.id, literal_column("1"), literal_column(str(MINUTE_LENGTH))),
+        sqlite_where=_where,
+        postgresql_where=_where,
+    )
 
 _ignored = text(IS_IGNORED_CALLER)
 Index(

@@ -212,6 +212,7 @@ def test_calls_and_timelines_go_by_index(connection: Connection) -> None:
         CallFilter(agent="agent 5", states={CallState.NO_SHOW}),
         CallFilter(rule="rule 5"),
         CallFilter(rule="rule 5", states={CallState.FAILED}),
+        CallFilter(rule="rule 5", states={CallState.IGNORED}),
         CallFilter(identity="caller 5"),
     ):
         _assert_by_index(connection, lambda asked, chosen=chosen: list_calls(asked, chosen, limit=5), may_sort=True)
@@ -227,6 +228,12 @@ SEARCHED = {
     "ix_events_searched_name": "Ana P",
     "ix_events_reversed_digits": "+34 600 000 499",
     "ix_events_reversed_trunk_digits": "(555) 765-4321",
+    "ix_events_ignored_identity": "caller 69",
+    "ix_events_ignored_room": "ROOM 29",
+    "ix_events_ignored_name": "Ana P",
+    "ix_events_ignored_digits": "+34 600 000 499",
+    "ix_events_ignored_trunk_digits": "(555) 765-4321",
+    "ix_events_ignoring_rule": "spam",
     "ix_dispatches_job_id": "AJ_17",
     "ix_dispatch_attempts_livekit_dispatch_id": "AD_17",
     "ix_dispatches_agent_name_id": "Agent 5",
