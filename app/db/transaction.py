@@ -1,4 +1,10 @@
-"""One transaction for several units of work; if one of them fails, each runs again in a transaction of its own."""
+"""One transaction for several units of work; if one of them fails, each runs again in a transaction of its own.
+
+On PostgreSQL transactions of replicas wait for each other. A handler locks rows in one order, but several in one
+transaction do not: two replicas would deadlock where the second handler of each needs what the first one of the other
+has locked. So a transaction of several handlers does not wait long, and what it has locked is free again before each of
+them waits in a transaction of its own.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +36,10 @@ _log = get_logger(__name__)
 
 GIVE_WAY_MS = 500
 """A unit that gives way waits this long for a lock: webhooks wait behind it meanwhile."""
-_GIVE_WAY_AGAIN_MS = 20
-"""The same, once a unit before it in the transaction has waited in vain: many may need what one program holds."""
+SHARED_WAIT_MS = 250
+"""A transaction of several handlers waits this long for a lock; PostgreSQL finds a deadlock after 1 s."""
+_AGAIN_MS = 20
+"""A unit waits this long once one before it in the transaction has waited in vain: many may need what one holds."""
 _TRIES = 3  # of a unit that lost a race, and of a transaction whose connection broke before it began
 
 
@@ -103,18 +111,33 @@ class Transaction:
         try:
             require_storage(self._engine)
             if shared := [unit for unit in self.units if not unit.gives_way]:
-                self._commit(shared)
+                self._commit_together(shared)
             self._commit_those_that_give_way()
         except OSError as error:
             self.fail(error)
+
+    def _commit_together(self, units: Sequence[Unit]) -> None:
+        """Commit `units` at once; if that waits for a lock in vain, each handler alone, and then each unit."""
+        groups = _group(units)
+        if len(groups) > 1:
+            self._commit(units, engine=with_lock_timeout(self._engine, SHARED_WAIT_MS))
+            if not _is_held_up(units):
+                return
+        engine = self._engine
+        for group in groups:
+            self._commit(group, engine=engine)
+            if _is_held_up(group):
+                engine = with_lock_timeout(self._engine, _AGAIN_MS)
+                for unit in group if len(group) > 1 else ():
+                    self._commit([unit], engine=engine)
 
     def _commit_those_that_give_way(self) -> None:
         wait_ms = GIVE_WAY_MS
         for unit in self.units:
             if unit.gives_way:
                 self._commit([unit], engine=with_lock_timeout(self._engine, wait_ms))
-                if isinstance(unit.error, LockHeldError):
-                    wait_ms = _GIVE_WAY_AGAIN_MS
+                if _is_held_up([unit]):
+                    wait_ms = _AGAIN_MS
 
     def fail(self, error: OSError) -> None:
         """Give the error of the file or the disk to the units that have none."""
@@ -135,6 +158,8 @@ class Transaction:
             unit.resolve()
 
     def _commit(self, units: Sequence[Unit], tries: int = _TRIES, engine: Engine | None = None) -> None:
+        for unit in units:
+            unit.error = None
         try:
             with (engine or self._engine).begin() as connection:
                 _run(units, connection)
@@ -169,14 +194,16 @@ def _run(units: Sequence[Unit], connection: Connection) -> None:
 
 
 def _group(units: Sequence[Unit]) -> list[list[Unit]]:
-    """Return the units by handler; only neighbours share a group, so that all keep their order."""
-    groups: list[list[Unit]] = []
+    """Return the units by handler, each handler's in their order, so that it locks what they need in its own order."""
+    groups: dict[Callable[..., Any], list[Unit]] = {}
     for unit in units:
-        if groups and groups[-1][0].handler == unit.handler:
-            groups[-1].append(unit)
-        else:
-            groups.append([unit])
-    return groups
+        groups.setdefault(unit.handler, []).append(unit)
+    return list(groups.values())
+
+
+def _is_held_up(units: Sequence[Unit]) -> bool:
+    """Return whether the transaction of `units` failed because another one holds what it needs."""
+    return isinstance(units[0].error, LockHeldError)
 
 
 def _lost_race(error: BaseException) -> bool:

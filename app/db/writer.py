@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -102,7 +103,8 @@ class Writer:
         `gives_way`: for tables that people edit by SQL, too. If a transaction of theirs holds what `unit` needs, it
         fails after `GIVE_WAY_MS` with `LockHeldError`, and no other unit with it.
         """
-        result: T = await self._add(self._unit(_run_each, unit, None, share, gives_way=gives_way), self._urgent)
+        handler = partial(_run_alone, unit)  # one of its own: it may lock anything
+        result: T = await self._add(self._unit(handler, None, None, share, gives_way=gives_way), self._urgent)
         return result
 
     async def run_batched(
@@ -217,7 +219,8 @@ class Writer:
         self._background_from = self._clock.monotonic() + AFTER_URGENT_S
 
     def _note_failure(self, units: Sequence[Unit]) -> None:
-        failure = next((unit.error for unit in units if _is_trouble(unit)), None)
+        has_committed = any(unit.error is None for unit in units)
+        failure = next((unit.error for unit in units if _is_trouble(unit, has_committed=has_committed)), None)
         if failure is not None:
             self._failed_at, self._failure = self._clock.monotonic(), str(failure)
 
@@ -235,9 +238,9 @@ class Writer:
         return max(self._background[0].since + BATCH_WINDOW_S, self._background_from) if self._background else _NEVER
 
 
-def _is_trouble(unit: Unit) -> bool:
-    """Return whether the unit failed for what others would fail for, too."""
-    is_alone = unit.gives_way and isinstance(unit.error, LockHeldError)
+def _is_trouble(unit: Unit, *, has_committed: bool) -> bool:
+    """Return whether the unit failed for what others would fail for, too; `has_committed`: one beside it has not."""
+    is_alone = isinstance(unit.error, LockHeldError) and (unit.gives_way or has_committed)
     return isinstance(unit.error, DatabaseUnavailableError) and not is_alone
 
 
@@ -281,5 +284,5 @@ def _take_fairly(queue: deque[Unit]) -> list[Unit]:
     return taken
 
 
-def _run_each(connection: Connection, units: Sequence[Callable[[Connection], Any]]) -> list[Any]:
-    return [unit(connection) for unit in units]
+def _run_alone(unit: Callable[[Connection], Any], connection: Connection, _items: Sequence[None]) -> list[Any]:
+    return [unit(connection)]
