@@ -9,7 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.audit.calls.change_reasons import early_leaving_of, error_of, reason_of_change
+from app.audit.calls.change_reasons import (
+    attempt_before,
+    early_leaving_of,
+    error_of,
+    is_of_last_attempt,
+    reason_of_change,
+)
 from app.audit.calls.duration import duration_text
 from app.audit.records.record_types import AttemptRecord, AuditRecord, DispatchRecord, EventDetail
 from app.db.columns.action_types import CallerActionStatus
@@ -251,14 +257,23 @@ def change_step(record: DispatchRecord, change: AuditRecord) -> Step:
         case DispatchStatus.JOINED, DispatchStatus.JOINED:
             title = gettext("the agent is with the caller")
         case _, DispatchStatus.JOINED:
-            title = gettext("%(agent)s joined", agent=agent)
-            facts |= {"agent_identity": dispatch.agent_identity, "job_id": dispatch.job_id}
+            facts |= _facts_of_joining(record, change)
+            title = gettext("%(agent)s joined", agent=facts["agent"])
         case _:
             title = gettext(_ENDS[state], agent=agent)
     kept = {name: value for name, value in facts.items() if value}
     step = Step(change.changed_at, StepKind.DISPATCH, title, reason, change.changed_by, None, dispatch.id, state, kept)
     is_internal = change.changed_by == "usher" and before is not None and (before, state) in _INTERNAL
     return replace(step, is_internal=is_internal)
+
+
+def _facts_of_joining(record: DispatchRecord, change: AuditRecord) -> dict[str, Any]:
+    """Return which agent joined; the columns of the dispatch name the latest, not one before that left early."""
+    attempt = attempt_before(record, change)
+    if attempt is not None and not is_of_last_attempt(record, change):
+        return {"agent": attempt.agent_name, "job_id": attempt.job_id}
+    dispatch = record.dispatch
+    return {"agent": dispatch.agent_to_ask, "agent_identity": dispatch.agent_identity, "job_id": dispatch.job_id}
 
 
 _INTERNAL = {

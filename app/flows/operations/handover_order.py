@@ -13,9 +13,9 @@ from app.agents.agent_limits import substitute_of
 from app.audit import timeline
 from app.clock import new_id
 from app.db.rule_columns import COLUMN
-from app.db.tables import dispatches
+from app.db.tables import audit_log, dispatches
 from app.db.transaction import RaceLostError
-from app.db.types import LIVE
+from app.db.types import LIVE, DispatchStatus
 from app.errors import ConflictError, InvalidInputError, Problem
 from app.flows.operations.result import read_all, why_not_served
 from app.lifecycle.after_commit import AfterCommit
@@ -56,6 +56,8 @@ class Handover:
 
     first: Dispatch
     following: Dispatch
+    detail: str
+    """What was last noted of it: in the end how the next agent came, or why it did not."""
 
     @property
     def state(self) -> str:
@@ -125,7 +127,7 @@ def hand_over(
     noted = {"handed_to": following.id}
     change = Move(first, first.status, first.cause, f"being handed over to {order.agent_name}", by, noted)
     move(connection, after, [change], now)
-    return Handover(change.result, following)
+    return Handover(change.result, following, following.reason or "")
 
 
 def _why_not_live(connection: Connection, first: Dispatch, call: str) -> str:
@@ -184,7 +186,17 @@ def _require_agent_that_can_take_it(
 def read_handover(connection: Connection, dispatch_id: str) -> Handover:
     """Return the hand-over whose next agent comes by this dispatch."""
     following = _read(connection, dispatch_id)
-    return Handover(_read(connection, following.replaces or ""), following)
+    detail = following.reason or ""
+    if following.is_return and following.status in LIVE:
+        detail = _why_asked_again(connection, following.id) or detail
+    return Handover(_read(connection, following.replaces or ""), following, detail)
+
+
+def _why_asked_again(connection: Connection, dispatch_id: str) -> str | None:
+    """Return why the first agent of a hand-over is asked again, or the latest trouble with that."""
+    column = audit_log.c
+    query = select(column.reason).where(column.entity_id == dispatch_id, column.to_state == DispatchStatus.PENDING)
+    return connection.scalar(query.order_by(column.id.desc()).limit(1))
 
 
 def _read(connection: Connection, dispatch_id: str) -> Dispatch:

@@ -262,7 +262,7 @@ async def hand_over_a_call(request: ApiRequest) -> dict[str, Any]:
         "dispatch_id": found.following.id,
         "replaces": found.first.id,
         "status": found.state,
-        "detail": found.following.reason,
+        "detail": found.detail,
         "warnings": warnings,
     }
 

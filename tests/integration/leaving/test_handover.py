@@ -13,7 +13,7 @@ import pytest
 
 from app.audit import timeline
 from app.errors import ConflictError, InvalidInputError
-from app.flows.operations.handover_order import Handover, HandoverOrder
+from app.flows.operations.handover_order import Handover, HandoverOrder, read_handover
 from app.livekit.vocabulary import DisconnectReason
 from app.simulator import Behaviour, Fault, FaultKind
 from tests.conftest import Database
@@ -114,6 +114,10 @@ async def test_an_agent_that_is_lost_in_the_middle_leaves_the_call_to_the_next(d
         await world.wait(30)
         assert world.agents("room") == [following["agent_identity"]]
         assert len(world.dispatches()) == 2
+        with database.reader_engine().connect() as connection:
+            told = read_handover(connection, following["id"])
+        assert told.state == ("done" if comes else "failed")
+        assert told.detail.startswith("expert did not join: ") != comes
         assert following["intent_key"] == first["intent_key"]
 
 

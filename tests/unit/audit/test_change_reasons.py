@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,6 +89,17 @@ def test_an_agent_that_left_early_is_told_with_its_stay() -> None:
     record = DispatchRecord(_dispatch(), (failed,), (), ())
     with use_language(GERMAN):
         assert "left after" not in call_step(record, failed).reason
+
+
+def test_who_joined_is_said_by_the_attempt_of_that_time() -> None:
+    early = _change("dispatched", "joined", "the agent is in the room")
+    now = replace(early, changed_at=NOW + timedelta(seconds=15))
+    attempts = (_attempt(1, "greeter", outcome="left_early", job_id="AJ_1"), _attempt(2, "expert", job_id="AJ_2"))
+    there = _dispatch(asked_agent_name="expert", agent_identity="agent-AJ_2", job_id="AJ_2")
+    record = DispatchRecord(there, attempts, (early, now), ())
+    first, second = change_step(record, early), change_step(record, now)
+    assert (first.title, first.facts) == ("greeter joined", {"agent": "greeter", "job_id": "AJ_1"})
+    assert (second.title, second.facts["agent_identity"]) == ("expert joined", "agent-AJ_2")
 
 
 def test_the_reason_of_a_user_is_kept() -> None:
