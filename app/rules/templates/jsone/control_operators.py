@@ -23,6 +23,7 @@ from app.rules.templates.jsone.functions import from_now
 from app.translation import joined, translatable
 
 IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_DEFAULT = "$default"
 
 Template = dict[str, Any]
 
@@ -115,6 +116,8 @@ def compile_match(compiler: Compiler, template: Template, path: str, depth: int)
     choices = _compile_choices(compiler, template["$match"], f"{path}.$match", depth)
     if choices is None:
         return compiler.refuse(f"{path}.$match", translatable("needs an object of conditions"), template["$match"])
+    if _DEFAULT in template["$match"]:
+        return compiler.refuse(f"{path}.$match", translatable("takes no $default; $switch does"), _DEFAULT)
     choices.sort(key=lambda choice: choice[0])
 
     def collect(scope: Scope, run: Run) -> Any:
@@ -134,8 +137,8 @@ def compile_switch(compiler: Compiler, template: Template, path: str, depth: int
     choices = _compile_choices(compiler, template["$switch"], f"{path}.$switch", depth)
     if choices is None:
         return compiler.refuse(f"{path}.$switch", translatable("needs an object of conditions"), template["$switch"])
-    default = next((node for source, _, node in choices if source == "$default"), _nothing)
-    conditions = [choice for choice in choices if choice[0] != "$default"]
+    default = next((node for source, _, node in choices if source == _DEFAULT), _nothing)
+    conditions = [choice for choice in choices if choice[0] != _DEFAULT]
 
     def choose(scope: Scope, run: Run) -> Any:
         chosen, certain = [], True
@@ -165,7 +168,7 @@ def _compile_choices(compiler: Compiler, choices: Any, path: str, depth: int) ->
     return [
         (
             condition,
-            _nothing if condition == "$default" else compiler.expression(condition, path),
+            _nothing if condition == _DEFAULT else compiler.expression(condition, path),
             compiler.child(choices, condition, path, depth),
         )
         for condition in choices

@@ -204,6 +204,8 @@ def test_differences_that_are_meant(template: Any, result: Any) -> None:
         ({"$map": {"a": 1}, "each(x)": 1}, "t", "objects to put together"),
         ({"$reduce": [1], "each(a, x)": 1}, "t", "`initial`"),
         ({"$find": [1], "each(x)": 1}, "t.each(x)", "needs an expression"),
+        # Without the refusal the default would be in every result.
+        ({"$match": {"n == 3": 1, "$default": 2}}, "t.$match", "takes no $default"),
         ({"$switch": {"n == 3": 1, "n > 1": 2}}, "t", "one true condition, found n == 3 and n > 1"),
         ({"$merge": [1]}, "t", "objects to put together"),
         ({"$mergeDeep": [1]}, "t", "array of objects"),
