@@ -102,9 +102,16 @@ class Unit:
 class Transaction:
     """`commit` blocks until the units are committed; the other methods belong to the event loop."""
 
-    def __init__(self, engine: Engine, units: Sequence[Unit]) -> None:
+    def __init__(self, engine: Engine, units: Sequence[Unit], *, is_patient: bool = True) -> None:
+        """`is_patient`: whether a handler may wait for locks as long as the engine says, or `SHARED_WAIT_MS`."""
         self._engine = engine
+        self._is_patient = is_patient
         self.units = units
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a unit that does not give way has waited for a lock in vain."""
+        return any(_is_held_up([unit]) and not unit.gives_way for unit in self.units)
 
     def commit(self) -> None:
         """Run the units and commit. Never raises: errors go to the units."""
@@ -123,7 +130,7 @@ class Transaction:
             self._commit(units, engine=with_lock_timeout(self._engine, SHARED_WAIT_MS))
             if not _is_held_up(units):
                 return
-        engine = self._engine
+        engine = self._engine if self._is_patient else with_lock_timeout(self._engine, SHARED_WAIT_MS)
         for group in groups:
             self._commit(group, engine=engine)
             if _is_held_up(group):

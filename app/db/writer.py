@@ -46,6 +46,8 @@ TROUBLE_S = 5.0
 """A transaction that failed is reported by `trouble` for so long: others, of other tables, may succeed meanwhile."""
 MAX_DEFERRAL_S = 0.25
 """While there are always urgent units, a background unit waits this long; then it shares their transaction."""
+HELD_UP_S = 10.0
+"""After a wait for a lock in vain none is long for so long: webhooks wait behind each, and the lock may be kept."""
 _NEVER = float("inf")
 
 
@@ -76,6 +78,7 @@ class Writer:
         self._is_closing = False
         self._running_since: float | None = None
         self._flushing_since: float | None = None
+        self._held_up_at = float("-inf")
         self._failed_at = float("-inf")
         self._failure = ""
 
@@ -181,10 +184,12 @@ class Writer:
             units = self._next_units(now)
             if not units:
                 continue
-            transaction = Transaction(self._engine, units)
+            transaction = Transaction(self._engine, units, is_patient=now - self._held_up_at > HELD_UP_S)
             self._running_since = self._clock.monotonic()
             await asyncio.wrap_future(self._executor.submit(transaction.commit))
             self._running_since = None
+            if transaction.is_held_up:
+                self._held_up_at = self._clock.monotonic()
             self._end(transaction)
             await asyncio.sleep(0)  # the callers go on first: what they write next shares the next transaction
 
@@ -219,8 +224,7 @@ class Writer:
         self._background_from = self._clock.monotonic() + AFTER_URGENT_S
 
     def _note_failure(self, units: Sequence[Unit]) -> None:
-        has_committed = any(unit.error is None for unit in units)
-        failure = next((unit.error for unit in units if _is_trouble(unit, has_committed=has_committed)), None)
+        failure = next((unit.error for unit in units if _is_trouble(unit)), None)
         if failure is not None:
             self._failed_at, self._failure = self._clock.monotonic(), str(failure)
 
@@ -238,10 +242,9 @@ class Writer:
         return max(self._background[0].since + BATCH_WINDOW_S, self._background_from) if self._background else _NEVER
 
 
-def _is_trouble(unit: Unit, *, has_committed: bool) -> bool:
-    """Return whether the unit failed for what others would fail for, too; `has_committed`: one beside it has not."""
-    is_alone = isinstance(unit.error, LockHeldError) and (unit.gives_way or has_committed)
-    return isinstance(unit.error, DatabaseUnavailableError) and not is_alone
+def _is_trouble(unit: Unit) -> bool:
+    """Return whether the unit failed for what others would fail for, too; a lock may be of one row."""
+    return isinstance(unit.error, DatabaseUnavailableError) and not isinstance(unit.error, LockHeldError)
 
 
 def _take(queue: deque[Unit]) -> list[Unit]:

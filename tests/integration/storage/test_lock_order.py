@@ -18,6 +18,7 @@ from tests.conftest import Database
 
 _LOCK = text("SELECT name FROM rule_editor WHERE name = :name FOR UPDATE")
 ROWS = ("one", "other")
+PATIENT_MS = 3000
 
 
 @pytest.fixture
@@ -43,6 +44,10 @@ def locking(name: str, errors: list[str], before: Callable[[], object] = lambda:
         return name
 
     return unit
+
+
+def lock_timeout_ms(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT setting FROM pg_settings WHERE name = 'lock_timeout'").scalar_one())
 
 
 async def test_replicas_whose_units_need_rows_in_opposite_order_do_not_deadlock(
@@ -94,6 +99,7 @@ async def test_a_row_that_somebody_has_locked_costs_only_the_unit_that_needs_it(
 
     errors: list[str] = []
     writer, _ = replicas
+    assert await writer.run(lock_timeout_ms) == PATIENT_MS
     with postgres_database.writer_engine().connect() as shell:
         shell.execute(_LOCK, {"name": "one"})
         held, *others = await asyncio.gather(
@@ -106,14 +112,11 @@ async def test_a_row_that_somebody_has_locked_costs_only_the_unit_that_needs_it(
     assert isinstance(held, LockHeldError)
     assert others == ["other", "other"]
     assert writer.trouble() == ""
+    assert await writer.run(lock_timeout_ms) == SHARED_WAIT_MS, "each unit that needs the row would stop all for 3 s"
     assert await writer.run_batched(lock_all, "one") == "one"
 
 
 async def test_only_a_transaction_of_several_handlers_waits_briefly(replicas: tuple[Writer, Writer]) -> None:
-    def lock_timeout_ms(connection: Connection) -> int:
-        shown = connection.exec_driver_sql("SELECT setting FROM pg_settings WHERE name = 'lock_timeout'")
-        return int(shown.scalar_one())
-
     writer, _ = replicas
-    assert await writer.run(lock_timeout_ms) == 3000
+    assert await writer.run(lock_timeout_ms) == PATIENT_MS
     assert await asyncio.gather(*(writer.run(lock_timeout_ms) for _ in range(2))) == [SHARED_WAIT_MS] * 2
