@@ -22,9 +22,7 @@ from app.audit.lists.event_list import by_ignoring_rule, by_livekit_id, by_name,
 from app.audit.statistics.names import ignoring_rules, names
 from app.db.tables import (
     HAS_NUMBER,
-    IGNORED_HAS_NUMBER,
-    IS_CALL,
-    IS_IGNORED_CALLER,
+    IS_CALLER,
     MAX_SEARCHED,
     caller_actions,
     dispatch_attempts,
@@ -39,6 +37,8 @@ from app.webhook.name_digest import stored_forms
 
 _ID: Final = ("id", "participant_sid", "room_sid")
 # Texts: what SQLAlchemy makes of other conditions, the planners do not take for those of the indexes.
+_CALLERS: Final = cast("ColumnElement[bool]", text(IS_CALLER))
+_PHONE_CALLERS: Final = cast("ColumnElement[bool]", text(HAS_NUMBER))
 _MAX_NAMES: Final = 10  # agents or rules that one text begins
 
 
@@ -55,11 +55,10 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
     paths += [_of_dispatch(dispatches.c[name] == wanted) for name in ("id", "job_id", "agent_sid")]
     paths.append(_of_attempt(wanted))
     for form in _texts(wanted):
-        paths += _by_prefix(_TEXTS, form)
-    for digits in ends_of_numbers(wanted):
-        paths += _by_prefix(_NUMBERS, digits[::-1])
-    for digits in whole_numbers(wanted):
-        paths += _by_prefix(_NUMBERS, digits[::-1], is_whole=True)
+        paths += [_by_prefix(expression, form) for expression in _TEXTS]
+    paths += [_by_prefix(reversed_digits(), digits[::-1]) for digits in ends_of_numbers(wanted)]
+    whole = whole_numbers(wanted)
+    paths += [_by_prefix(reversed_digits(), digits[::-1], is_whole=True) for digits in whole]
     paths += by_dialled_number(connection, wanted)
     # As they are stored: the indexes above have no digests.
     for form in stored_forms(wanted):
@@ -78,27 +77,20 @@ def by_action(column: str, value: str) -> ThroughNewerRows:
     return ThroughNewerRows(caller_actions.c.event_id, first, events.c.id)
 
 
-_Indexed = tuple[FunctionElement[str], str, str]
-"""An expression, the name of an index of it, and the condition of that."""
-_TEXTS: Final[tuple[_Indexed, ...]] = (
-    (searched_identity(), "ix_events_searched_identity", IS_CALL),
-    (searched_room(), "ix_events_searched_room", IS_CALL),
-    (searched_name(), "ix_events_searched_name", IS_CALL),
-    (searched_identity(), "ix_events_ignored_identity", IS_IGNORED_CALLER),
-    (searched_room(), "ix_events_ignored_room", IS_IGNORED_CALLER),
-    (searched_name(), "ix_events_ignored_name", IS_IGNORED_CALLER),
-)
-_NUMBERS: Final[tuple[_Indexed, ...]] = (
-    (reversed_digits(), "ix_events_reversed_digits", HAS_NUMBER),
-    (reversed_digits(), "ix_events_ignored_digits", IGNORED_HAS_NUMBER),
-)
+_TEXTS: Final[tuple[FunctionElement[str], ...]] = (searched_identity(), searched_room(), searched_name())
+_INDEXES: Final[dict[type[FunctionElement[str]], str]] = {
+    searched_identity: "ix_events_searched_identity",
+    searched_room: "ix_events_searched_room",
+    searched_name: "ix_events_searched_name",
+    reversed_digits: "ix_events_reversed_digits",
+}
 
 
-def _by_prefix(indexed: Sequence[_Indexed], prefix: str, *, is_whole: bool = False) -> Iterator[ByPrefix]:
-    key = events.c.id
-    for expression, index, condition in indexed:
-        where = cast("ColumnElement[bool]", text(condition))
-        yield ByPrefix(expression, prefix, key, (where,), ByPrimaryKey(key), index, is_whole)
+def _by_prefix(expression: FunctionElement[str], prefix: str, *, is_whole: bool = False) -> ByPrefix:
+    column = events.c
+    condition = _PHONE_CALLERS if isinstance(expression, reversed_digits) else _CALLERS
+    index = _INDEXES[type(expression)]
+    return ByPrefix(expression, prefix, column.id, (condition,), ByPrimaryKey(column.id), index, is_whole)
 
 
 def _texts(wanted: str) -> list[str]:

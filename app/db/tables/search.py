@@ -1,6 +1,6 @@
 """Indexes that find calls by the begin of a name or by the end of a phone number, and what they hold.
 
-They hold joins of callers only, one entry per call; those of callers who were ignored are in indexes of their own.
+They hold joins of callers only, one entry per call, also of callers who were ignored.
 They are of expressions, not of columns of their own: whatever rewrites an event (redaction, erasure, digests) also
 changes what finds it, and rows of earlier releases are found.
 """
@@ -23,16 +23,15 @@ MAX_RULE_NAME: Final = 500
 MAX_DIGITS: Final = 15
 """Digits of the longest phone number (E.164)."""
 
-IS_CALL: Final = "type = 'participant_joined' AND outcome IN ('planned', 'served', 'no_match')"
-"""Condition of the indexes, in the text that a statement needs to use them."""
-IS_IGNORED_CALLER: Final = (
-    "type = 'participant_joined' AND outcome = 'ignored' AND participant_role IN ('callee', 'caller')"
-)
-"""Condition of the joins of callers who were ignored, likewise; other joins that were ignored are those of programs."""
-HAS_NUMBER: Final = f"phone_number IS NOT NULL AND {IS_CALL}"
-HAS_TRUNK_NUMBER: Final = f"trunk_number IS NOT NULL AND {IS_CALL}"
-IGNORED_HAS_NUMBER: Final = f"phone_number IS NOT NULL AND {IS_IGNORED_CALLER}"
-IGNORED_HAS_TRUNK_NUMBER: Final = f"trunk_number IS NOT NULL AND {IS_IGNORED_CALLER}"
+_OF_CALL: Final = "outcome IN ('planned', 'served', 'no_match')"
+_OF_IGNORED_CALLER: Final = "outcome = 'ignored' AND participant_role IN ('callee', 'caller')"
+"""Other joins that were ignored are those of programs."""
+IS_CALL: Final = f"type = 'participant_joined' AND {_OF_CALL}"
+IS_IGNORED_CALLER: Final = f"type = 'participant_joined' AND {_OF_IGNORED_CALLER}"
+IS_CALLER: Final = f"type = 'participant_joined' AND ({_OF_CALL} OR ({_OF_IGNORED_CALLER}))"
+"""Conditions of indexes, in the text that a statement needs to use them."""
+HAS_NUMBER: Final = f"phone_number IS NOT NULL AND {IS_CALLER}"
+HAS_TRUNK_NUMBER: Final = f"trunk_number IS NOT NULL AND {IS_CALLER}"
 
 
 class searched_identity(FunctionElement[str]):  # noqa: N801 - reads as a SQL function
@@ -86,6 +85,10 @@ def _lower_bytes(text_: str) -> str:
     return f'lower(substr({text_}, 1, {MAX_SEARCHED}) COLLATE "C")'
 
 
+def _in_json(column: str, path: str) -> str:
+    return f"CASE WHEN json_valid({column}) THEN json_extract({column}, '{path}') END"
+
+
 def _reversed_on_sqlite(column: str) -> str:
     digits = f"substr({column}, 1, instr({column} || '@', '@') - 1)"  # of an address such as +34…@trunk
     for separator in ("+", " ", "-", "(", ")", ".", "/"):
@@ -103,15 +106,13 @@ _SPELLED: Final[dict[type[FunctionElement[str]], tuple[str, str]]] = {
     searched_identity: (_lower("participant_identity"), _lower_bytes("participant_identity")),
     searched_room: (_lower("room_name"), _lower_bytes("room_name")),
     searched_name: (
-        _lower(
-            "coalesce(participant_name, CASE WHEN json_valid(body) THEN json_extract(body, '$.participant.name') END)"
-        ),
+        _lower(f"coalesce(participant_name, {_in_json('body', '$.participant.name')})"),
         _lower_bytes("coalesce(participant_name, body #>> '{participant,name}')"),
     ),
     reversed_digits: (_reversed_on_sqlite("phone_number"), _reversed_on_postgresql("phone_number")),
     reversed_trunk_digits: (_reversed_on_sqlite("trunk_number"), _reversed_on_postgresql("trunk_number")),
     ignoring_rule: (
-        f"substr(json_extract(decision, '$.matched[0].rule'), 1, {MAX_RULE_NAME})",
+        f"substr({_in_json('decision', '$.matched[0].rule')}, 1, {MAX_RULE_NAME})",
         f"substr(decision #>> '{{matched,0,rule}}', 1, {MAX_RULE_NAME})",
     ),
 }
@@ -131,32 +132,24 @@ for _kind in _SPELLED:
 
 
 for _name, _expression, _condition in (
-    ("ix_events_searched_identity", searched_identity(), IS_CALL),
-    ("ix_events_searched_room", searched_room(), IS_CALL),
-    ("ix_events_searched_name", searched_name(), IS_CALL),
+    ("ix_events_searched_identity", searched_identity(), IS_CALLER),
+    ("ix_events_searched_room", searched_room(), IS_CALLER),
+    ("ix_events_searched_name", searched_name(), IS_CALLER),
     ("ix_events_reversed_digits", reversed_digits(), HAS_NUMBER),
-    ("ix_events_ignored_identity", searched_identity(), IS_IGNORED_CALLER),
-    ("ix_events_ignored_room", searched_room(), IS_IGNORED_CALLER),
-    ("ix_events_ignored_name", searched_name(), IS_IGNORED_CALLER),
-    ("ix_events_ignored_digits", reversed_digits(), IGNORED_HAS_NUMBER),
     ("ix_events_ignoring_rule", ignoring_rule(), IS_IGNORED_CALLER),
 ):
     _where = text(_condition)
     Index(_name, _expression, events.c.id, sqlite_where=_where, postgresql_where=_where)
 
 # Few numbers, of very many calls: with the minute in place of the id, PostgreSQL stores those of a minute once.
-for _name, _condition in (
-    ("ix_events_reversed_trunk_digits", HAS_TRUNK_NUMBER),
-    ("ix_events_ignored_trunk_digits", IGNORED_HAS_TRUNK_NUMBER),
-):
-    _where = text(_condition)
-    Index(
-        _name,
-        reversed_trunk_digits(),
-        func.substr(events.c.id, literal_column("1"), literal_column(str(MINUTE_LENGTH))),
-        sqlite_where=_where,
-        postgresql_where=_where,
-    )
+_where = text(HAS_TRUNK_NUMBER)
+Index(
+    "ix_events_reversed_trunk_digits",
+    reversed_trunk_digits(),
+    func.substr(events.c.id, literal_column("1"), literal_column(str(MINUTE_LENGTH))),
+    sqlite_where=_where,
+    postgresql_where=_where,
+)
 
 _ignored = text(IS_IGNORED_CALLER)
 Index(
