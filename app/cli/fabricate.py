@@ -42,7 +42,11 @@ def fabricated_webhook(
     room_sid: Annotated[str | None, typer.Option("--room-sid", help="of the room session (default: a new one)")] = None,
 ) -> FabricatedWebhook:
     """Return the webhook that the options describe; raises InvalidInputError with every problem."""
-    problems: list[Problem] = []
+    problems = [
+        Problem(option, f"{number!r} is no phone number: it has no digit; 'anonymous' is one that is withheld")
+        for option, number in (("--from", from_), ("--to", to))
+        if number and number != "anonymous" and not any(one.isdecimal() for one in number)
+    ]
     phone = None
     if outbound:
         phone = _dialled(to, from_)

@@ -120,7 +120,7 @@ def erase(
 ) -> None:
     """Erase a person: identity, names, numbers and metadata; counts and statistics stay true. There is no way back.
 
-    Refused while the person is in a call.
+    Refused while the person is in a call. Exit 1 if nothing is stored and the project is unknown.
     """
     run = _eraser(editing_server(by), person, project, by)
     erasure = run(dry_run=True)
@@ -144,7 +144,8 @@ def erase(
         say(*_lines(erasure, "would be erased" if dry_run else "erased"))
     else:
         say(f"nothing is stored about {person}")
-        note_unknown_project(project, chosen_server())
+    if not is_known and note_unknown_project(project, chosen_server()):
+        raise typer.Exit(1)  # a program must not take a misspelt project for one that has been cleaned
 
 
 def _lines(erasure: Erasure, done: str) -> list[str]:

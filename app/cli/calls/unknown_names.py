@@ -25,8 +25,8 @@ def note_unknown_names(agent: str | None, rule: str | None, server: Server | Non
             _note("rule", rule, _rules(server), (), "usher rules list")
 
 
-def note_unknown_project(project: str | None, server: Server | None) -> None:
-    """Print a note if a project is none of those that are known here, with the nearest that is."""
+def note_unknown_project(project: str | None, server: Server | None) -> bool:
+    """Print a note if a project is none of those that are known here, with the nearest that is; return whether."""
     if project:
         if server is not None:
             known = projects_over_api(server)
@@ -36,6 +36,8 @@ def note_unknown_project(project: str | None, server: Server | None) -> None:
         if known and project not in known:
             hint = names_meant(project, known) or f"; they are {', '.join(map(repr, known))}"
             note(f"No LiveKit project {project!r} is configured{hint}")
+            return True
+    return False
 
 
 def note_unused_agents(agents: Iterable[str], server: Server | None) -> None:

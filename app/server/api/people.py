@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.accounts.reads import ReadPage, list_reads
 from app.audit import export_person, find_person, rows_about
 from app.db.record_ids import ID_PATTERN
-from app.errors import NotFoundError
+from app.errors import NotFoundError, names_meant
 from app.flows.erase.erase import Access, erase_person
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
@@ -93,4 +93,9 @@ async def erase_a_person(request: ApiRequest) -> dict[str, Any]:
         project=order.project,
         dry_run=order.dry_run,
     )
+    known, is_empty = context.project_names, not (erased.events or erased.dispatches or erased.token_dispatches)
+    if is_empty and order.project and known and order.project not in known:
+        # Nothing was stored: a program must not take a misspelt project for one that has been cleaned.
+        hint = names_meant(order.project, known)
+        raise NotFoundError(f"no LiveKit project {order.project!r} is configured{hint}")
     return erased.to_json()

@@ -46,6 +46,11 @@ async def test_a_person_is_exported_and_erased_by_commands(tmp_path: Path, datab
         for text in ("4111-1111", "caller-PA_1", "Ana García"):
             assert text not in dump(database)
         assert terminal.run("people", "erase", "caller-PA_1", "--yes").code == 0
+        # A misspelt project is not taken for one that has been cleaned
+        livekit = {"LIVEKIT_URL": "http://livekit.test", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s" * 32}
+        knowing = Terminal(tmp_path, {"DATABASE_URL": database.text, **livekit})
+        misspelt = knowing.run("people", "erase", "caller-PA_1", "--project", "nosuch", "--yes")
+        assert (misspelt.code, "No LiveKit project 'nosuch' is configured" in misspelt.err) == (1, True)
         assert terminal.run("people", "export", "caller-PA_1").code == 1
 
 
@@ -61,6 +66,8 @@ async def test_a_person_is_exported_and_erased_over_the_api(database: Database) 
         assert "4111-1111" not in dump(database)
         assert (await client.post("/api/v1/people/export", json=person)).status_code == 404
         assert (await client.post("/api/v1/people/erase", json=person)).json()["events"] == 0
+        misspelt = await client.post("/api/v1/people/erase", json={**person, "project": "nosuch"})
+        assert (misspelt.status_code, "'nosuch' is configured" in misspelt.text) == (404, True)
         # Only by an admin, and not during a call
         body = joined("PA_2")
         assert (await client.post(PATH, content=body, headers=signed(body))).status_code == 200

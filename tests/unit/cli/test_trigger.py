@@ -78,3 +78,12 @@ def test_an_outbound_leg_is_like_one_that_livekit_dials() -> None:
 def test_a_phone_that_is_not_outbound_calls(options: dict[str, Any]) -> None:
     webhook = fabricated_webhook("participant_joined", **options)
     assert prepare(json.loads(webhook.body()), "default")["participant"]["role"] == "caller"
+
+
+@pytest.mark.parametrize("outbound", [False, True])
+def test_a_text_without_a_digit_is_no_phone_number(outbound: bool) -> None:
+    with pytest.raises(InvalidInputError, match="--from: 'abc' is no phone number") as refused:
+        fabricated_webhook(from_="abc", to="x", outbound=outbound)
+    assert [one.path for one in refused.value.problems] == ["--from", "--to"]
+    withheld = fabricated_webhook(from_="anonymous", to="sip:100@pbx", outbound=outbound)
+    assert "anonymous" in withheld.attributes.values()
