@@ -28,7 +28,7 @@ from app.server.privacy.names import NameAccess, Pseudonyms
 _log = get_logger(__name__)
 
 _READ_WITHIN_S = 2.0  # health checks of orchestrators time out soon
-_MAX_BAD_RULES = 100  # listed; all are skipped
+_MAX_LISTED = 100  # bad rules, lookups and rows each; all are skipped, and counted
 _NAMELESS = frozenset({"kind", "count", "opened_at", "remedy"})
 """Fields of an incident that hold no names."""
 
@@ -84,31 +84,34 @@ class Health:
         return self.database.status == "ok"
 
     def to_json(self) -> dict[str, Any]:
-        bad = list(self.book.bad.values())[:_MAX_BAD_RULES]
+        bad_rules, bad_lookups, bad_rows = list(self.book.bad.values()), self.book.lookups.bad, self.database.bad_rows
         return {
             "status": "ready" if self.is_ready else "not ready",
             "database": self.database.to_json(),
             "rules": {
                 "version": self.book.version,
                 "rules": len(self.book.rules),
+                "bad_count": len(bad_rules),
                 "bad": [
                     {"id": one.id, "name": one.name, "problems": [str(problem) for problem in one.problems]}
-                    for one in bad
+                    for one in bad_rules[:_MAX_LISTED]
                 ],
             },
             "lookups": {
                 "version": self.book.lookups.version,
                 "lookups": len(self.book.lookups.usable),
+                "bad_count": len(bad_lookups),
                 "bad": [
                     {"id": one.id, "name": one.name, "problems": [str(problem) for problem in one.problems]}
-                    for one in self.book.lookups.bad[:_MAX_BAD_RULES]
+                    for one in bad_lookups[:_MAX_LISTED]
                 ],
             },
             "rows": {
+                "bad_count": len(bad_rows),
                 "bad": [
                     {"table": one.table, "name": one.name, "problems": list(one.problems)}
-                    for one in self.database.bad_rows[:_MAX_BAD_RULES]
-                ]
+                    for one in bad_rows[:_MAX_LISTED]
+                ],
             },
             "writer_backlog": self.writer_backlog,
             "clock": {

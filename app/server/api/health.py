@@ -14,6 +14,7 @@ class Health(BaseModel):
     database: dict[str, Any]
     rules: dict[str, Any]
     lookups: dict[str, Any]
+    rows: dict[str, Any]
     writer_backlog: int
     clock: dict[str, Any]
     livekit: dict[str, Any]
