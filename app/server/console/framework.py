@@ -93,10 +93,9 @@ class PageRequest:
         return str(self.http.path_params[name])
 
     def field(self, name: str, default: str = "") -> str:
-        """Return a field of the form, or else of the query."""
-        values = self.form.get(name)
-        if values:
-            return values[-1]
+        """Return a field of the form, or of the query of a page: addresses are kept in logs and histories."""
+        if self.http.method == "POST":
+            return (self.form.get(name) or (default,))[-1]
         return self.http.query_params.get(name, default)
 
     def may(self, role: Role) -> bool:

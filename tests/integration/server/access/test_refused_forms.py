@@ -8,7 +8,7 @@ import pytest
 
 from app.accounts.roles import Role
 from tests.integration.server.conftest import Running
-from tests.integration.server.test_console import log_in, post
+from tests.integration.server.test_console import csrf_of, log_in, post
 
 _USER = {"name": "maria", "role": "viewer", "projects": ""}
 _CHANNEL = {
@@ -43,3 +43,16 @@ async def test_a_refused_form_keeps_what_was_typed(
     for name, value in form.items():
         is_chosen = f'<option value="{value}" selected>' in sent
         assert is_chosen or f'name="{name}" value="{value}"' in html.unescape(sent), name
+
+
+async def test_no_field_of_a_form_is_taken_from_the_address(running: Running) -> None:
+    await running.add_user("maria", Role.ADMIN)
+    async with running.client() as client:
+        await log_in(client, "maria")
+        token = csrf_of(await client.get("/console/users"))
+        assert (await client.post(f"/console/users?csrf={token}", data={"name": "eva"})).status_code == 403
+        form = {"csrf": token, "name": "eva", "role": "viewer"}
+        made = await client.post("/console/users?projects=default&name=other", data=form)
+    assert made.status_code == 200
+    users = await running.read("SELECT name, projects FROM users ORDER BY name")
+    assert [dict(one) for one in users] == [{"name": "eva", "projects": None}, {"name": "maria", "projects": None}]
