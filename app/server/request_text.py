@@ -28,6 +28,21 @@ class _RecordId(Convertor[int]):
 
 
 register_url_convertor(RECORD_ID, _RecordId())
+ANY_NAME: Final = "any_name"
+"""The kind of a path's parameter: a name as plain SQL may have stored it, also with slashes and line breaks."""
+
+
+class _AnyName(Convertor[str]):
+    regex = "(?s:.+)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor(ANY_NAME, _AnyName())
 
 
 def whole_number(text: str) -> int | None:

@@ -50,7 +50,7 @@ from app.server.api.incidents.routes import INCIDENT_ENDPOINTS
 from app.server.api.lookups import lookup_shapes, lookups
 from app.server.api.views import VIEW_ENDPOINTS
 from app.server.request_context import RequestContext
-from app.server.request_text import RECORD_ID
+from app.server.request_text import ANY_NAME, RECORD_ID
 from app.version import usher_version
 
 _EXAMPLE: Final = {
@@ -258,7 +258,7 @@ def api_routes(context: RequestContext) -> list[BaseRoute]:
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in ENDPOINTS:
         by_path.setdefault(_starlette_path(endpoint), {})[endpoint.method] = endpoint
-    paths = sorted(by_path, key=lambda path: (path.count("{"), path.endswith(":path}")))
+    paths = sorted(by_path, key=lambda path: (path.count("{"), path.endswith(f":{ANY_NAME}}}")))
     return [
         Route("/api/openapi.json", openapi),
         Route("/api", reference),
@@ -274,8 +274,9 @@ def _documentation() -> tuple[Response, Response]:
 
 
 def _starlette_path(endpoint: Endpoint) -> str:
-    # An identity may hold slashes, and so may the name of an agent.
-    path = endpoint.path.replace("{reference}", "{reference:path}").replace("{agent_name}", "{agent_name:path}")
+    path = endpoint.path
+    for name in ("reference", "agent_name", "name"):
+        path = path.replace(f"{{{name}}}", f"{{{name}:{ANY_NAME}}}")
     for name in endpoint.numeric:
         path = path.replace(f"{{{name}}}", f"{{{name}:{RECORD_ID}}}")
     return path

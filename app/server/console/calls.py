@@ -38,6 +38,7 @@ from app.server.access.own_projects import require_own
 from app.server.console.call_list import call_list_routes
 from app.server.console.call_text import call_markdown
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.server.request_text import ANY_NAME
 from app.translation import gettext, listed, translatable
 
 _RULES_SHOWN: Final = 60
@@ -55,7 +56,7 @@ def calls_routes(console: Console) -> list[BaseRoute]:
         form_route(console, "/console/calls/cancel", cancel, Role.EDITOR, by_project=True),
         form_route(console, "/console/calls/replay", replay, Role.EDITOR, by_project=True),
         form_route(console, "/console/calls/handover", hand_over, Role.EDITOR),
-        page_route(console, "/console/calls/{reference:path}", show_call, shows_people=True, by_project=True),
+        page_route(console, f"/console/calls/{{reference:{ANY_NAME}}}", show_call, shows_people=True, by_project=True),
     ]
 
 

@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
 
 from app.accounts.roles import Role
 from tests.integration.server.conftest import Running
+from tests.integration.server.test_console import log_in, post
 
 CRM: dict[str, Any] = {
     "pattern": {"participant": {"metadata": {"language": ["es"]}}},
@@ -140,6 +142,7 @@ async def test_a_row_that_cannot_be_used_is_shown_with_its_problems(
     assert (good["problems"], good["updated_by"].startswith("sql")) == ([], True)
     health = (await editor.get("/api/v1/health")).json()["lookups"]
     assert (health["lookups"], [one["name"] for one in health["bad"]]) == (1, ["bad name"])
+    assert health["bad_count"] == 1
     async with running.client() as anybody:
         ready = (await anybody.get("/readyz")).json()["lookups"]
     assert ready["bad"] == [{"id": bad["id"]}]
@@ -208,3 +211,19 @@ async def test_mistakes_in_lookups_and_agents_of_a_rules_file_name_their_field(e
     for wrong in mistakes:
         refused = await editor.post("/api/v1/rules/apply", json={"rules": [], **wrong})
         assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, next(iter(wrong)))
+
+
+async def test_a_name_with_a_slash_by_plain_sql_has_its_addresses(running: Running, editor: httpx2.AsyncClient) -> None:
+    running.database.execute("INSERT INTO lookups (name, pattern, url) VALUES ('a/b', '{}', 'http://x/')")
+    path = f"/api/v1/lookups/{quote('a/b', safe='')}"
+    assert (await editor.get(path)).json()["name"] == "a/b"
+    await running.add_user("eva", Role.EDITOR)
+    async with running.client() as client:
+        await log_in(client, "eva")
+        page = await client.get("/console/lookups/a/b")
+        assert (page.status_code, "must have 1 to 63 letters" in page.text) == (200, True)
+        tested = await post(client, "/console/lookups/a/b", "/console/lookups/a/b/test", event="none")
+        assert (tested.status_code, "it cannot be used" in tested.text) == (200, True)
+        gone = await post(client, "/console/lookups/a/b", "/console/lookups/a/b/delete")
+    assert gone.status_code == 303
+    assert (await editor.get(path)).status_code == 404

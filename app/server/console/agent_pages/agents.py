@@ -38,7 +38,7 @@ from app.server.console.figures.histogram import histogram_of
 from app.server.console.figures.sparkline import sparkline_of
 from app.server.console.figures.time_windows import WINDOWS, hours_of
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
-from app.server.request_text import whole_number
+from app.server.request_text import ANY_NAME, whole_number
 
 _PROBES_SHOWN: Final = 10
 _CHANGES_SHOWN: Final = 20
@@ -48,8 +48,8 @@ def agents_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Agents."""
     return [
         page_route(console, "/console/agents", show_agents),
-        page_route(console, "/console/agents/{name:path}", show_agent, shows_people=True),
-        form_route(console, "/console/agents/{name:path}", save_agent),
+        page_route(console, f"/console/agents/{{name:{ANY_NAME}}}", show_agent, shows_people=True),
+        form_route(console, f"/console/agents/{{name:{ANY_NAME}}}", save_agent),
         form_route(console, "/console/forget-agent", forget, Role.EDITOR),
     ]
 

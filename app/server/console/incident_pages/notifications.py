@@ -30,6 +30,7 @@ from app.incidents.messages.subscription import (
     resume_subscription,
 )
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.server.request_text import ANY_NAME
 
 _PATH: Final = "/console/notifications"
 _LISTED: Final = 50
@@ -37,11 +38,12 @@ _LISTED: Final = 50
 
 def notifications_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Notifications."""
+    channel = f"{_PATH}/people/{{name:{ANY_NAME}}}"
     program = f"{_PATH}/programs/{{subscription_id}}"
     forms = {
         f"{_PATH}/people": add_channel,
-        f"{_PATH}/people/{{name}}/test": test_channel,
-        f"{_PATH}/people/{{name}}/delete": delete_channel,
+        f"{channel}/test": test_channel,
+        f"{channel}/delete": delete_channel,
         f"{_PATH}/programs": add_program,
         f"{program}/test": test_program,
         f"{program}/resume": resume_program,

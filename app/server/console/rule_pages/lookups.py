@@ -19,7 +19,7 @@ from app.rules.lookups.edit_lookup import (
 )
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.console.rule_pages.lookup_form import FIELDS, NEW, Fields, field_of, fields_of, read_draft
-from app.server.request_text import whole_number
+from app.server.request_text import ANY_NAME, whole_number
 from app.translation import translatable
 from app.webhook.event_store import stored_event
 
@@ -28,14 +28,15 @@ _CALLS_OFFERED = 20
 
 def lookups_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Lookups."""
+    one = f"/console/lookups/{{name:{ANY_NAME}}}"
     return [
         page_route(console, "/console/lookups", show_lookups),
         page_route(console, "/console/new-lookup", show_new, Role.EDITOR),
         form_route(console, "/console/new-lookup", save_new, Role.EDITOR),
-        page_route(console, "/console/lookups/{name}", show_lookup),
-        form_route(console, "/console/lookups/{name}", save_lookup, Role.EDITOR),
-        form_route(console, "/console/lookups/{name}/test", ask, Role.EDITOR),
-        form_route(console, "/console/lookups/{name}/delete", delete, Role.EDITOR),
+        form_route(console, f"{one}/test", ask, Role.EDITOR),
+        form_route(console, f"{one}/delete", delete, Role.EDITOR),
+        page_route(console, one, show_lookup),
+        form_route(console, one, save_lookup, Role.EDITOR),
     ]
 
 

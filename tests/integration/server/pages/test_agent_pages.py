@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -92,3 +94,13 @@ async def test_who_waits_for_a_place_is_on_the_pages_queue_now_and_call(running:
     assert "2 in a queue for a place" in (await client.get("/console/")).text
     call = (await client.get(f"/console/calls/{found[1][0]}")).text
     assert "position <strong>2</strong>" in call
+
+
+async def test_an_agent_whose_name_has_a_line_break_by_plain_sql_has_its_addresses(running: Running) -> None:
+    running.database.execute("INSERT INTO agents (agent_name, max_calls) VALUES (:name, 3)", name="two\nlines")
+    client = await editor_of(running)
+    (address,) = set(re.findall(r'href="(/console/agents/two[^"?]*)', (await client.get("/console/agents")).text))
+    page = await client.get(address)
+    assert (page.status_code, "0 of 3" in page.text) == (200, True)
+    async with running.client(await running.token()) as program:
+        assert (await program.get(f"/api/v1/agents/{quote('two' + chr(10) + 'lines')}")).json()["max_calls"] == 3
