@@ -76,7 +76,7 @@ def build_event(
     body = without_secrets(content)
     participant = _message(body, "participant")
     # Webhooks about a job name the room there.
-    room = _message(body, "room") or _message(_message(body, "job"), "room")
+    room = _message(body, "room") or _message(_message(body, "job"), "room", "job.")
     document = prepare(body, project)
     role = _message(document, "participant").get("role", "")
     if redact:
@@ -86,7 +86,7 @@ def build_event(
     if dedupe_key is None:
         dedupe_key = _key_of(project, event_type, livekit_id, sid, content)
     kind = _kind(document) if role else ""
-    phone_number = _message(_message(body, "participant"), "attributes").get(PHONE_NUMBER)
+    phone_number = _message(_message(body, "participant"), "attributes", "participant.").get(PHONE_NUMBER)
     if kind not in PHONE_KINDS or not isinstance(phone_number, str) or not 0 < len(phone_number) <= NAME_MAX:
         phone_number = None  # any other caller can choose its attributes
     return Event(
@@ -159,12 +159,12 @@ def _decode(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def _message(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _message(parent: Mapping[str, Any], name: str, above: str = "") -> Mapping[str, Any]:
     value = parent.get(name)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UnreadableWebhookError(f"`{name}` is not an object: not a LiveKit webhook")
+        raise UnreadableWebhookError(f"`{above}{name}` is not an object: not a LiveKit webhook")
     return value
 
 

@@ -163,6 +163,15 @@ def test_what_is_no_webhook_is_unreadable(content: bytes) -> None:
         read(content)
 
 
+@pytest.mark.parametrize("path", ["room", "participant", "participant.attributes", "job.room"])
+def test_an_object_that_is_none_is_named_with_its_path(path: str) -> None:
+    content: Any = ["not an object"]
+    for name in reversed(path.split(".")):
+        content = {name: content}
+    with pytest.raises(UnreadableWebhookError, match=f"`{path}` is not an object"):
+        read({"event": "participant_joined", **content})
+
+
 def test_text_that_databases_refuse_is_replaced() -> None:
     event = read(b'{"event": "x", "room": {"name": "a\\u0000b\\ud800c"}, "k\\u0000": 1}')
     assert event.room_name == "a\ufffdb\ufffdc"
