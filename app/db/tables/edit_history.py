@@ -112,7 +112,11 @@ class EditHistory:
         return f", {made_with}, {_EDITOR.format(column='why')}"
 
     def _document(self, row: str) -> str:
-        """Return the SQL of a row as a JSON object; text that is not JSON stays text, so a bad row can be recorded."""
+        """Return the SQL of a row as a JSON object.
+
+        It has text that is not JSON under `$not_json`, which no column of a rule takes: as a JSON string, the text
+        would be a template.
+        """
         parts = []
         for column in self.columns:
             value = f'{row}."{column}"'
@@ -120,7 +124,8 @@ class EditHistory:
             if isinstance(kind, Boolean):
                 value = f"json(CASE {value} WHEN 0 THEN 'false' ELSE 'true' END)"
             elif isinstance(kind, JSON):
-                value = f"CASE WHEN json_valid({value}) THEN json({value}) ELSE {value} END"
+                apart = f"WHEN {value} IS NOT NULL THEN json_object('$not_json', {value})"
+                value = f"CASE WHEN json_valid({value}) THEN json({value}) {apart} END"
             parts.append(f"'{column}', {value}")
         return f"json_object({', '.join(parts)})"
 

@@ -75,7 +75,7 @@ def book_at(connection: Connection, version: int) -> RuleBook:
         rule_changes.c.id.in_(latest), rule_changes.c.change != "delete"
     )
     found = connection.execute(statement, execution_options={"yield_per": _FETCHED})
-    # The triggers record a document that is not JSON as a JSON string, which is no valid pattern either.
+    # The triggers of SQLite record text that is not JSON under `$not_json`, which is no valid document either.
     return RuleBook.build((_recorded_row(rule_id, text) for rule_id, text in found), version)
 
 

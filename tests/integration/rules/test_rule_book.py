@@ -195,6 +195,24 @@ def test_a_book_can_be_had_as_it_was(database: Database, connection: Connection)
     assert list(book_at(connection, 0).rules) == []
 
 
+@pytest.mark.parametrize("column", ["pattern", "metadata", "attributes", "fallbacks"])
+def test_text_that_is_no_json_is_recorded_apart_from_a_json_string(sqlite_database: Database, column: str) -> None:
+    documents = {"pattern": "{}", column: "hello"}
+    pattern = documents.pop("pattern")
+    insert(sqlite_database, "slip", pattern, **documents)
+    with sqlite_database.reader_engine().connect() as connection:
+        book = read_book(connection)
+        assert [problem.message[:11] for problem in book.bad[1].problems] == ["is not JSON"]
+        # The correction is an edit, although the text of the JSON string is the same.
+        sqlite_database.execute(f"""UPDATE routing_rules SET {column} = '"hello"'""")
+        corrected = fresh(connection, book)
+        assert corrected.version > book.version
+        assert [rule.metadata for rule in corrected.rules] == (["hello"] if column == "metadata" else [])
+        # The book as it was still has a rule that cannot be used.
+        then = book_at(connection, book.version)
+        assert (list(then.rules), [problem.path.split(".")[0] for problem in then.bad[1].problems]) == ([], [column])
+
+
 def test_another_database_in_its_place_is_read_again(database: Database, connection: Connection) -> None:
     insert(database, "only", '{"room": {"name": ["support-1"]}}')
     ahead = RuleBook.build([], 10_000)
