@@ -92,7 +92,7 @@ class Cause(StrEnum):
     QUEUED = "queued"  # its rule or agent is at its limit, or the agent is out of service
     QUEUE_TIMEOUT = "queue_timeout"  # no place within `queue_timeout_s`, and no other agent to ask
     SUBSTITUTE = "substitute"  # another agent is asked in place of one that is out of service
-    OUT_OF_SERVICE = "out_of_service"  # its agent was out of service for too long, and no other could be asked
+    OUT_OF_SERVICE = "out_of_service"  # its agent is out of service, or was for too long, and no other can be asked
 
 
 class AttemptOutcome(StrEnum):

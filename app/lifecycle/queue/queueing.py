@@ -39,7 +39,7 @@ class Wait:
 
     until: datetime | None
     reason: str
-    is_out_of_service: bool = False
+    cause: Cause = Cause.QUEUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def placement(dispatch: Dispatch, places: Places) -> Placement:
         limits = places.limits[dispatch.agent_to_ask]
         back_at = None if limits.is_out_indefinitely else limits.out_of_service_until
         ends = min((one for one in (ends, back_at) if one is not None), default=None)
-        return Wait(ends, f"{why}; no other agent to ask", is_out_of_service=True)
+        return Wait(ends, f"{why}; no other agent to ask", Cause.OUT_OF_SERVICE)
     return Wait(ends, f"{recorded('no free place')}: {why}")
 
 
@@ -124,9 +124,8 @@ def asking(dispatch: Dispatch, decision: Ask, now: datetime) -> Move:
 
 def queued(dispatch: Dispatch, decision: Wait, now: datetime) -> Move | None:
     """Return the move into the queue; None if the dispatch waits there as it did before."""
-    is_waiting = dispatch.queued_at is not None and dispatch.cause is Cause.QUEUED
-    is_told = not decision.is_out_of_service or dispatch.reason == decision.reason  # numbers of calls may be old
-    if is_waiting and is_told and dispatch.next_attempt_at == decision.until:
+    is_waiting = dispatch.queued_at is not None and dispatch.cause is decision.cause
+    if is_waiting and dispatch.next_attempt_at == decision.until:
         return None
     fields = {
         "queued_at": dispatch.queued_at or now,
@@ -135,7 +134,7 @@ def queued(dispatch: Dispatch, decision: Wait, now: datetime) -> Move | None:
         "lease_owner": None,
         "lease_until": None,
     }
-    return Move(dispatch, DispatchStatus.PENDING, Cause.QUEUED, decision.reason, fields=fields)
+    return Move(dispatch, DispatchStatus.PENDING, decision.cause, decision.reason, fields=fields)
 
 
 def given_up(dispatch: Dispatch, decision: GiveUp, now: datetime) -> Move:

@@ -176,7 +176,7 @@ async def test_an_agent_out_of_service_is_not_asked_and_returns_by_itself(databa
         world.simulator.join("room", "ana")
         await world.wait(5)
         row = world.dispatch()
-        assert (row["status"], row["cause"]) == ("pending", "queued")
+        assert (row["status"], row["cause"]) == ("pending", "out_of_service")
         assert "greeter is out of service until" in row["reason"]
         assert world.simulator.ledger.dispatches == []
         await world.until_status("joined", within=5)
@@ -288,6 +288,7 @@ async def test_what_a_caller_waits_for_is_said_anew_when_the_agent_is_taken_out_
         world.database.execute("UPDATE agents SET out_of_service_until = :until", until=later(world, 3600))
         await world.wait(3)
         assert "greeter is out of service until" in world.dispatch()["reason"]
+        assert world.dispatch()["cause"] == "out_of_service"
         reasons = [one["reason"] for one in world.rows("SELECT reason FROM audit_log ORDER BY id")]
         assert len([one for one in reasons if "is out of service until" in one]) == 1
 
