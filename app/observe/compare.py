@@ -65,7 +65,7 @@ class Intentions:
     given_up: Mapping[str, Collection[str]] = field(default_factory=dict)
     """By live dispatch, the agents of attempts given up: one that comes after all is one too many."""
     cancelled_agents: Collection[str] = ()
-    """Agents asked for by dispatches of this session that were cancelled: one may still be on its way."""
+    """Agents of cancelled dispatches of this session, or lately of its name: one may still be on its way."""
     deserted: Collection[str] = ()
     """SIDs of agents whose callers have got another agent: they came back to a deserted one, or were handed over."""
     returning: Mapping[str, str] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from app.outbox.room_session import (
     agents_given_up,
     callers_since,
     cancelled_agents,
+    cancelled_under_name,
     deserted_agents,
     earlier_agents,
     live_under_name,
@@ -48,11 +49,17 @@ def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions
         unwanted=unwanted,
         promised=promised,
         given_up=agents_given_up(connection, ids),
-        cancelled_agents=cancelled_agents(connection, [session]).get(session, ()) if unknown else (),
+        cancelled_agents=_cancelled_agents(connection, seen) if unknown else (),
         deserted=deserted_agents(connection, seen.project, seen.room_sid) if unknown else (),
         returning=earlier_agents(connection, seen.project, seen.room_name, seen.room_sid, unknown),
         ghosts=ghosts_among(seen.participants, restarts(connection, [session]).get(session)),
     )
+
+
+def _cancelled_agents(connection: Connection, seen: RoomObservation) -> set[str]:
+    session = (seen.project, seen.room_sid)
+    of_session = cancelled_agents(connection, [session]).get(session, set())
+    return of_session | cancelled_under_name(connection, seen.project, seen.room_name, seen.at)
 
 
 def _marks(connection: Connection, seen: RoomObservation, live: Collection[str]) -> tuple[set[str], list[PromisedMark]]:

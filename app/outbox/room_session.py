@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, or_, select, text
 
 from app.db.any_of import any_of
 from app.db.columns.column_types import Timestamp
 from app.db.hot_statement import HotStatement
+from app.db.record_ids import lowest_id_at
 from app.db.tables import IS_OF_ROOM, LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
 from app.db.types import LIVE, AttemptOutcome, Cause, DispatchStatus, ReplacesKind
 from app.livekit.vocabulary import EventType
@@ -54,6 +55,35 @@ def cancelled_agents(connection: Connection, sessions: Collection[Session]) -> d
         if status == DispatchStatus.CANCELLED:
             names.setdefault((project, room_sid), set()).add(agent_name)
     return names
+
+
+_COMES_WITHIN = timedelta(minutes=5)
+"""How long after its dispatch was cancelled an agent may still join: most take seconds to start."""
+_MADE_WITHIN = timedelta(hours=1)
+"""How long ago such a dispatch was made at most; bounds what is read of a room name that is used again and again."""
+_ASKED_UNDER_NAME = HotStatement(
+    select(dispatches.c.status, dispatches.c.ended_at, dispatch_attempts.c.agent_name)
+    .join(dispatches, dispatches.c.id == dispatch_attempts.c.dispatch_id)
+    .where(
+        dispatches.c.room_name == bindparam("room_name"),
+        dispatches.c.project == bindparam("project"),
+        dispatches.c.id >= bindparam("first_id"),
+    )
+    .distinct()
+)
+
+
+def cancelled_under_name(connection: Connection, project: str, room_name: str, now: datetime) -> set[str]:
+    """Return the agents of dispatches of a room name, in any session, that were cancelled a moment ago.
+
+    Seen: an agent whose room was deleted while it was starting opens the room again, under another SID, and stays.
+    """
+    asked = {"room_name": room_name, "project": project, "first_id": lowest_id_at(now - _MADE_WITHIN)}
+    return {
+        agent_name
+        for status, ended_at, agent_name in _ASKED_UNDER_NAME.rows(connection, asked)
+        if status == DispatchStatus.CANCELLED and ended_at is not None and ended_at >= now - _COMES_WITHIN
+    }
 
 
 def deserted_agents(connection: Connection, project: str, room_sid: str) -> set[str]:

@@ -27,7 +27,7 @@ from app.outbox.dispatch import Dispatch, Session
 from app.outbox.dispatch_store import live_in_rooms, live_of_participants, mark_left, present_callers
 from app.outbox.move import Move
 from app.outbox.people import People, people_around
-from app.outbox.room_session import agents_given_up, cancelled_agents
+from app.outbox.room_session import agents_given_up, cancelled_agents, cancelled_under_name
 from app.outbox.states import WAITING
 from app.translation import recorded
 from app.webhook.event import Event
@@ -60,6 +60,8 @@ def observe_events(
     for project, sids in left.items():
         mark_left(connection, project, sids, now)
     live, partly = _read_live(connection, watched, crowded)
+    known_rooms = {one.session for one in live.values()} | partly
+    _check_unexpected(connection, after, [e for e in watched if (e.project, e.room_sid) not in known_rooms], now)
     if not live and not partly:
         return
     leavings = leavings_of(connection, [event for event in watched if event.type == EventType.PARTICIPANT_JOINED])
@@ -81,6 +83,14 @@ def observe_events(
                 observer.participant_left(leaving)
     move(connection, after, observer.moves, now)
     replace(connection, after, observer.replacements, now)
+
+
+def _check_unexpected(connection: Connection, after: AfterCommit, events: Sequence[Event], now: datetime) -> None:
+    """Have rooms without live dispatches checked in which an agent joins whose dispatch was cancelled a moment ago."""
+    for event in events:
+        room, name = (event.project, event.room_name), agent_name_of(_attributes(event))
+        if event.type == EventType.PARTICIPANT_JOINED and name in cancelled_under_name(connection, *room, now):
+            after.rooms_to_check.add(room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +234,8 @@ class _Observer:
         back = [one for one in here if one.agent_identity and one.agent_identity == event.participant_identity]
         # Agents of one identity put each other out: this one came by the dispatch that waits for its name.
         if back and not (waiting and back[0].agent_to_ask != name):
-            again = {"agent_sid": event.participant_sid}
-            self._add(
-                Move(
-                    back[0],
-                    back[0].status,
-                    Cause.AGENT_RECONNECTED,
-                    recorded("the agent has reconnected"),
-                    fields=again,
-                )
-            )
+            reason, again = recorded("the agent has reconnected"), {"agent_sid": event.participant_sid}
+            self._add(Move(back[0], back[0].status, Cause.AGENT_RECONNECTED, reason, fields=again))
             if back[0].doubtful_until is not None:  # another may have come by a token's dispatch meanwhile
                 self._after.rooms_to_check.add((event.project, event.room_name))
             return
