@@ -31,6 +31,8 @@ _MOST_DAYS_FROM_WEEKDAY: Final = 6
 _MOST_DAYS_FROM_HOLIDAY: Final = 7
 # Easter Sunday is the 81st to 116th day of a year; beyond these it would leave its year.
 _EASTER_OFFSETS: Final = range(-80, 201)
+# In a century, easter and counted weekdays have been nearly as early and as late as they can be.
+_CENTURY: Final = range(2026, 2126)
 
 
 def starts_dated_day(stream: TokenStream) -> bool:
@@ -233,7 +235,23 @@ def _range_from(stream: TokenStream, first: Anchor) -> DayRange:
         raise HoursError(message, at)
     if first.year is not None and last.year is not None and last.last_day(last.year) < first.first_day(first.year):
         raise HoursError(translatable("%(first)s-%(last)s does not go forward", first=first, last=last), at)
+    if first.year is None:
+        _refuse_some_years_backward(first, last, at)
     return DayRange(first, last)
+
+
+def _refuse_some_years_backward(first: Anchor, last: MonthDay, at: int) -> None:
+    """Refuse a range that crosses New Year in some years only: in those it would be nearly the whole year."""
+    backward = [year for year in _CENTURY if last.last_day(year) < first.first_day(year)]
+    if 0 < len(backward) < len(_CENTURY):
+        message = translatable(
+            "%(first)s-%(last)s ends before it begins in some years, such as %(year)s, and would then be nearly all of "
+            "the year; write a later end",
+            first=first,
+            last=last,
+            year=str(backward[0]),
+        )
+        raise HoursError(message, at, is_syntax=False)
 
 
 def _month_day(stream: TokenStream, month: Token, year: int | None) -> MonthDay:
