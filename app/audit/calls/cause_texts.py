@@ -18,7 +18,7 @@ CAUSE_TEXTS: Final[Mapping[Cause, str]] = {
     Cause.CLAIMED: translatable("the dispatch is being sent"),
     Cause.SENDER_LOST: translatable("the process that was sending the dispatch has stopped"),
     Cause.CALLER_PRESENT: translatable("the caller is there, as LiveKit confirms"),
-    Cause.WAITS_FOR_LIMIT: translatable("its rule or agent is at its limit, or the agent is out of service"),
+    Cause.WAITS_FOR_LIMIT: translatable("its rule or agent is at its limit"),
     Cause.ACCEPTED: translatable("LiveKit accepted the dispatch"),
     Cause.ADOPTED: translatable("LiveKit already had the dispatch"),
     Cause.LATE_ANSWER: translatable("LiveKit accepted the dispatch late"),
