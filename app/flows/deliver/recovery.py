@@ -8,6 +8,7 @@ from functools import partial
 
 from app.flows.context import Context
 from app.flows.deliver.start_limiter import StartLimiter, Window
+from app.livekit.client import LiveKitClient
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import hasten_retries
 
@@ -31,6 +32,7 @@ class Recovery:
         self._context = context
         # With few calls per second the probes of a LiveKit that is back would wait for each other longer than a lease.
         self._at_once = min(PROBES, context.settings.calls_in_flight, limiter.at_once)
+        self._is_paced = limiter.paced
         self._probes = defaultdict[str, Window](partial(Window, float(PROBES)))
         self._down_at = dict.fromkeys(context.clients, context.clock.monotonic())
         self._hastened_at: dict[str, float] = {}
@@ -46,7 +48,7 @@ class Recovery:
 
         `in_use`: how many are under way, by project. Of a project whose LiveKit is down few are claimed.
         """
-        down = {project for project, client in self._context.clients.items() if client.is_down}
+        down = {project for project, client in self._context.clients.items() if self._seems_down(client)}
         free = {}
         for project in projects:
             if project in down:
@@ -55,6 +57,15 @@ class Recovery:
             else:
                 free[project] = self._context.settings.calls_in_flight - in_use[project]
         return {project: count for project, count in free.items() if count > 0}, down
+
+    def _seems_down(self, client: LiveKitClient) -> bool:
+        """Return whether LiveKit is down; with a limit of calls per second two calls in a row are enough.
+
+        A LiveKit that hangs at few calls takes half a minute to be known as down. What is claimed for it meanwhile
+        leads to no CreateDispatch, and would take calls per second from projects that work.
+        """
+        fails_again = client.trouble is not None and client.trouble.failures > 1
+        return client.is_down or (self._is_paced and fails_again)
 
     def note_probes(self, probes: Iterable[Dispatch]) -> None:
         """Count retries that were claimed while LiveKit was down."""

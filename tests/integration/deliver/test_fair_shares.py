@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -37,6 +38,10 @@ async def seconds_to_agents(world: World, *, rooms: str = "hall") -> float:
         lambda: len(world.dispatches(project=QUIET, status="joined")) == CALLERS, within=20, what="all have agents"
     )
     return world.loop.time() - began
+
+
+def seconds_between(began: str, ended: str) -> float:
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
 
 
 @in_virtual_time
@@ -78,6 +83,29 @@ async def test_a_limit_of_calls_per_second_is_shared(sqlite_database: Database) 
         await world.wait(1)
         # Five of ten calls a second: the quiet project needs no more, and does not wait for the 150.
         assert await seconds_to_agents(world) < 3.0
+
+
+@in_virtual_time
+async def test_calls_that_hang_take_no_calls_per_second_from_projects_that_work(sqlite_database: Database) -> None:
+    dead = ("dead", "mute", "lost")
+    settings = {"USHER_CALLS_PER_SECOND": "5"}
+    async with World(sqlite_database, sweep=5, projects=(QUIET, *dead), settings=settings) as world:
+        world.rule(answer_timeout_s=4)
+        for simulator in world.simulators.values():
+            simulator.add_worker("greeter")
+        for project in dead:
+            hang(world.simulators[project])
+        for number in range(90):  # 3 a second at the project that works, 1.5 at the others in all
+            world.simulators[QUIET].join(f"hall-{number}", f"caller-{number}")
+            if number % 2:
+                project = dead[number // 2 % len(dead)]
+                world.simulators[project].join(f"{project}-{number}", f"{project}-{number}")
+            await world.wait(1 / 3)
+        await world.wait(5)
+        joined = world.dispatches(project=QUIET, status="joined")
+        assert len(joined) == 90
+        waits = [seconds_between(one["created_at"], one["joined_at"]) for one in joined]
+        assert max(waits) < 2.0, waits
 
 
 @in_virtual_time
