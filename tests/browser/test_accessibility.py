@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from app.accounts.roles import Role
 from tests.browser.scenery import set_scene
@@ -146,3 +146,61 @@ def test_the_keyboard_reaches_nothing_behind_the_bar_of_a_form(browser: Browser,
     finally:
         context.close()
     assert behind == []
+
+
+def test_after_a_refusal_the_keyboard_is_at_the_first_mistake(stage: Stage, context: BrowserContext) -> None:
+    stage.add_user("maria", Role.ADMIN)
+    log_in(context, stage.url)
+    page = context.new_page()
+    focused = page.locator("main :focus")
+    # Users: the name is taken
+    page.goto(f"{stage.url}/console/users")
+    page.locator("#name").fill("maria")
+    page.get_by_role("button", name="Add and create a password link").click()
+    expect(focused).to_have_id("name")
+    expect(focused).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(f"#{focused.get_attribute('aria-describedby')}")).to_contain_text("maria")
+    # Your account: the password of now is another
+    page.goto(f"{stage.url}/console/account")
+    for field, text in {
+        "old": "not the password",
+        "password": "quite another one",
+        "repeated": "quite another one",
+    }.items():
+        page.locator(f"#{field}").fill(text)
+    page.get_by_role("button", name="Change password").click()
+    expect(focused).to_have_id("old")
+    # Rules: there is no pattern of a name that does not exist
+    page.goto(f"{stage.url}/console/rules/new")
+    page.locator("#agent_name").fill("greeter")
+    page.get_by_role("button", name="Save").click()
+    expect(focused).to_have_id("name")
+    # What is wrong with no one field is read first itself
+    page.goto(f"{stage.url}/console/simulate")
+    page.locator("#rules").fill("rules: 7")
+    page.get_by_role("button", name="Simulate").click()
+    expect(focused).to_have_id("mistakes")
+
+
+def test_what_is_read_stays_in_its_place_while_the_page_now_renews_itself(
+    stage: Stage, context: BrowserContext
+) -> None:
+    stage.add_rules({"name": "all", "pattern": {"event": ["participant_joined"]}, "agent_name": "nobody"})
+    for number in range(4):
+        stage.join(f"room {number}", f"caller {number}")
+    stage.add_user("maria", Role.ADMIN)
+    log_in(context, stage.url)
+    page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.goto(f"{stage.url}/console/")
+    waiting = page.get_by_role("table", name="Waiting for an agent").locator("tbody tr")
+    expect(waiting).to_have_count(4)
+    read = page.get_by_role("heading", name="Latest calls")
+    read.scroll_into_view_if_needed()
+    page.evaluate("scrollBy(0, 150)")
+    before = read.evaluate("(one) => one.getBoundingClientRect().top")
+    for number in range(4, 8):
+        stage.join(f"room {number}", f"caller {number}")
+    expect(waiting).to_have_count(8)
+    after = read.evaluate("(one) => one.getBoundingClientRect().top")
+    assert abs(after - before) <= 1

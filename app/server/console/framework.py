@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -114,6 +115,7 @@ class PageRequest:
             provider_name=self.context.provider_name,
             static=f"/console/static/{STATIC_VERSION}",
             shown_at=self.context.now.isoformat(),
+            is_refused=self.http.method == "POST" and status >= HTTPStatus.BAD_REQUEST,
             notice=NOTICES.get(self.http.query_params.get("done", "")),
             **values,
         )

@@ -86,6 +86,20 @@ function placeOf(element, heading) {
   return [...element.querySelectorAll("section")].find((one) => one.querySelector("h2")?.textContent === heading) || element;
 }
 
+// What is read keeps its place while lists above it grow and shrink: the card under the mouse, or else the first in view.
+function cardInView(element) {
+  if (scrollY === 0) return null;
+  const cards = [...element.querySelectorAll("section.card")];
+  const card = cards.find((one) => one.matches(":hover")) || cards.find((one) => one.getBoundingClientRect().bottom > 0);
+  const heading = card?.querySelector("h2")?.textContent;
+  return heading ? { heading, top: card.getBoundingClientRect().top } : null;
+}
+
+function keepInView(element, read) {
+  const card = placeOf(element, read.heading);
+  if (card !== element) scrollBy({ top: card.getBoundingClientRect().top - read.top, behavior: "instant" });
+}
+
 // Renews a part of the page and says how it stands: live, paused, held while text is selected, or not updated.
 function refresh(element) {
   const every = Number(element.dataset.every || "3") * 1000;
@@ -132,6 +146,7 @@ function refresh(element) {
     const active = document.activeElement;
     const focused = element.contains(active) ? active.id || active.getAttribute("href") : null;
     const heading = element.contains(active) ? active.closest("section")?.querySelector("h2")?.textContent : undefined;
+    const read = cardInView(element);
     const kept = [...element.querySelectorAll("[data-keep]")];  // drawn by a script, which renews them itself
     element.innerHTML = part;
     for (const one of kept) document.getElementById(one.id)?.replaceWith(one);
@@ -144,6 +159,7 @@ function refresh(element) {
     localize(element);
     tick();
     countInTitle();
+    if (read) keepInView(element, read);
     element.dispatchEvent(new Event("renewed"));
   };
   const again = async () => {
@@ -256,8 +272,19 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
+// After a form was refused: the keyboard goes on at its first mistake, or at what says why.
+function goToMistake() {
+  if (!("refused" in document.body.dataset) || document.querySelector("[autofocus]")) return;
+  const fields = [...document.querySelectorAll("main [aria-invalid=true]")];
+  const place = fields.find((one) => one.checkVisibility()) || document.querySelector("main [role=alert]");
+  if (!place) return;
+  if (!place.matches("input, select, textarea")) place.tabIndex = -1;
+  place.focus();
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   localize(document);
+  goToMistake();
   tick();
   setInterval(tick, 1000);
   for (const zone of document.querySelectorAll("input[data-zone]")) zone.value = String(new Date().getTimezoneOffset());

@@ -48,7 +48,7 @@ async def change_password(request: PageRequest) -> Response:
     if not await password_is_right(request, old):
         problems.append(Problem("", translatable("the current password is not right")))
     if problems:
-        return await _account(request, problems=problems, status=422)
+        return await _account(request, problems=problems, status=422, refused="password")
     stored, now = await request.console.passwords.hashed(password), request.context.now
     changed = await request.context.write(lambda c: set_password(c, user.id, stored, by=user.name, now=now))
     return await logged_in(request, changed, redirect("/console/account", "password"), "changed the password")
@@ -86,7 +86,7 @@ async def make_my_token(request: PageRequest) -> Response:
             lambda c: issue_token(c, user.id, name, role, by=user.name, now=now, lifetime=lifetime)
         )
     except InvalidInputError as error:
-        return await _account(request, problems=error.problems, status=422)
+        return await _account(request, problems=error.problems, status=422, refused="token")
     return await _account(request, secret=secret)
 
 
@@ -102,8 +102,14 @@ async def revoke_my_token(request: PageRequest) -> Response:
 
 
 async def _account(
-    request: PageRequest, *, problems: list[Problem] | None = None, secret: str = "", status: int = 200
+    request: PageRequest,
+    *,
+    problems: list[Problem] | None = None,
+    secret: str = "",
+    status: int = 200,
+    refused: str = "",
 ) -> Response:
+    """Return the page; `refused` says which of its forms was: it is shown as it was sent, but for passwords."""
     user, now, limits = request.signed_in, request.context.now, request.context.session_limits
 
     def load(connection: Connection) -> tuple[list[Token], list[Session]]:
@@ -122,6 +128,8 @@ async def _account(
         roles=roles,
         problems=problems or [],
         secret=secret,
+        refused=refused,
+        sent=request.field,
         now=now,
     )
 

@@ -65,9 +65,9 @@ async def add(request: PageRequest) -> Response:
         require_known_projects(projects, request.context.project_names)
         user = await request.context.write(lambda c: add_user(c, name, role, by=by.name, now=now, projects=projects))
     except InvalidInputError as error:
-        return await _page(request, problems=error.problems, status=422, keeps_form=True)
+        return await _page(request, problems=error.problems, status=422, refused="add")
     except ConflictError as error:
-        return await _page(request, problems=[Problem("name", str(error))], status=409, keeps_form=True)
+        return await _page(request, problems=[Problem("name", str(error))], status=409, refused="add")
     return await _page(request, link=_link(request, user), link_of=user.name)
 
 
@@ -94,7 +94,7 @@ async def change_projects(request: PageRequest) -> Response:
     try:
         return await _change(request, unit)
     except InvalidInputError as error:
-        return await _page(request, problems=error.problems, status=422)
+        return await _page(request, problems=error.problems, status=422, refused=user_id)
 
 
 def _projects(request: PageRequest) -> list[str] | None:
@@ -160,7 +160,7 @@ async def make_token(request: PageRequest) -> Response:
     try:
         secret = await request.context.write(unit)
     except InvalidInputError as error:
-        return await _page(request, problems=error.problems, status=422)
+        return await _page(request, problems=error.problems, status=422, refused="token")
     return await _page(request, secret=secret)
 
 
@@ -186,8 +186,10 @@ async def _page(
     link: str = "",
     link_of: str = "",
     status: int = 200,
-    keeps_form: bool = False,
+    refused: str = "",
 ) -> Response:
+    """Return the page; `refused` is the form that was, shown as it was sent: `add`, `token`, or the id of a user."""
+
     def load(connection: Connection) -> tuple[list[User], list[Token]]:
         return list_users(connection), list_tokens(connection)
 
@@ -200,7 +202,8 @@ async def _page(
         tokens=tokens,
         roles=list(Role),
         problems=problems or [],
-        sent=request.field if keeps_form else lambda _name: "",
+        sent=request.field,
+        refused=refused,
         secret=secret,
         link=link,
         link_of=link_of,

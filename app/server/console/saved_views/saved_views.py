@@ -70,9 +70,9 @@ async def change(request: PageRequest) -> Response:
     try:
         await request.context.write(partial(change_view, view_id=view_id, user=user, now=now, name=name, shared=shared))
     except InvalidInputError as error:
-        return await _page(request, error.problems, 422)
+        return await _page(request, error.problems, 422, view_id)
     except ConflictError as error:
-        return await _page(request, [Problem("name", str(error))], 409)
+        return await _page(request, [Problem("name", str(error))], 409, view_id)
     return redirect("/console/views", "view-changed")
 
 
@@ -82,7 +82,10 @@ async def delete(request: PageRequest) -> Response:
     return redirect("/console/views", "view-deleted")
 
 
-async def _page(request: PageRequest, problems: list[Problem] | None = None, status: int = 200) -> Response:
+async def _page(
+    request: PageRequest, problems: list[Problem] | None = None, status: int = 200, refused: str = ""
+) -> Response:
+    """Return the page; `refused` is the id of the view whose change was."""
     tabs, user = await view_tabs(request), view_user(request)
     return request.page(
         "views.html",
@@ -92,4 +95,5 @@ async def _page(request: PageRequest, problems: list[Problem] | None = None, sta
         others=[(tab, tab.view.may_change(user)) for tab in tabs if not tab.is_own],
         longest=MAX_NAME_LENGTH,
         problems=problems or [],
+        refused=refused,
     )
