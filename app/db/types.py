@@ -12,6 +12,8 @@ from typing import Final
 
 LAST_INSTANT: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """What PostgreSQL's `infinity` is read as."""
+FIRST_INSTANT: Final = datetime(1, 1, 2, tzinfo=UTC)
+"""What PostgreSQL's `-infinity` is read as; a day of any time zone before it would be in no year of Python."""
 
 
 class JsonText(str):

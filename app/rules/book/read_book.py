@@ -13,7 +13,7 @@ from app.db.tables import routing_rules, rule_changes
 from app.db.types import JsonText
 from app.rules.book.read_rule import read_rule
 from app.rules.book.rule_book import RuleBook
-from app.rules.columns import DOCUMENTS
+from app.rules.columns import DOCUMENTS, with_instants
 from app.rules.lookups.read_lookups import LOOKUPS_VERSION, read_lookups
 from app.rules.rule import BadRule, Rule
 from app.strict_json import JsonError, parse_json
@@ -98,7 +98,7 @@ def _recorded_row(rule_id: int, text: str) -> Mapping[str, Any]:
         row: Mapping[str, Any] = parse_json(text)
     except JsonError:
         return {"id": rule_id, "name": "", "pattern": JsonText(text)}
-    return row
+    return with_instants(row)
 
 
 def _select_rules(connection: Connection) -> Select[Any]:

@@ -213,6 +213,16 @@ def test_text_that_is_no_json_is_recorded_apart_from_a_json_string(sqlite_databa
         assert (list(then.rules), [problem.path.split(".")[0] for problem in then.bad[1].problems]) == ([], [column])
 
 
+@pytest.mark.parametrize("paused_until", ["infinity", "-infinity", "0044-03-15 BC", "99999-01-01", "2026-12-24"])
+def test_any_pause_of_postgresql_is_the_same_in_the_history(postgres_database: Database, paused_until: str) -> None:
+    insert(postgres_database, "pausing", '{"room": {"name": ["support-1"]}}', paused_until=paused_until)
+    with postgres_database.reader_engine().connect() as connection:
+        book = read_book(connection)
+        then = book_at(connection, book.version)
+        assert parsed(then.rules) == parsed(book.rules)
+        assert matched(then) == matched(book) == ([] if paused_until[0] in "29i" else ["pausing"])
+
+
 def test_another_database_in_its_place_is_read_again(database: Database, connection: Connection) -> None:
     insert(database, "only", '{"room": {"name": ["support-1"]}}')
     ahead = RuleBook.build([], 10_000)
