@@ -159,7 +159,7 @@ def full_stop(text: str) -> str:
 
 def reason(of: Any) -> str:
     """Return why a dispatch or a call is in its state, in the reader's language."""
-    return reason_text(of.cause, of.reason)
+    return reason_text(of.cause, of.reason, getattr(of, "rules", ()))
 
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {

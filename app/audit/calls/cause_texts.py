@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from app.db.types import Cause
@@ -56,13 +56,17 @@ CAUSE_TEXTS: Final[Mapping[Cause, str]] = {
 }
 
 
-def reason_text(cause: Cause | None, reason: str) -> str:
-    """Return why a dispatch is in its state, in the reader's language.
+def reason_text(cause: Cause | None, reason: str, rules: Iterable[str] = ()) -> str:
+    """Return why a dispatch or a call is in its state, in the reader's language.
 
     In English that is the stored reason, which has names and times; in others the cause, since the reason is English.
+    `rules`: those that may have ignored the caller.
     """
     if is_english() or not reason:
         return reason
+    for rule in map(repr, rules):
+        if reason == f"rule {rule} ignores it":
+            return gettext("rule %(rule)s ignores it", rule=rule)
     return stored_text(reason) if cause is None else gettext(CAUSE_TEXTS[cause])
 
 

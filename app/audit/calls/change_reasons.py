@@ -10,10 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from app.audit.calls.cause_texts import CAUSE_TEXTS, is_english, is_translated, quoted, stored_text
+from app.audit.calls.cause_texts import CAUSE_TEXTS, is_english, is_translated, quoted, reason_text, stored_text
 from app.audit.calls.duration import duration_text
 from app.audit.records.action_records import ActionRecord
-from app.audit.records.record_types import AttemptRecord, AuditRecord, DispatchRecord, EventDetail, decided_because
+from app.audit.records.record_types import (
+    AttemptRecord,
+    AuditRecord,
+    DispatchRecord,
+    EventDetail,
+    decided_because,
+    ignored_by,
+)
 from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
 from app.translation import gettext, ngettext
 
@@ -83,13 +90,7 @@ def reason_of_action(action: ActionRecord, change: AuditRecord) -> str:
 
 def reason_of_decision(event: EventDetail) -> str:
     """Return the reason that is stored with the rules' decision about an event; empty if there is none."""
-    reason = decided_because(event.decision)
-    matched = (event.decision or {}).get("matched")
-    for one in matched if isinstance(matched, list) and not is_english() else ():
-        rule = repr(one.get("rule")) if isinstance(one, Mapping) else ""
-        if reason == f"rule {rule} ignores it":
-            return gettext("rule %(rule)s ignores it", rule=rule)
-    return stored_text(reason)
+    return reason_text(None, decided_because(event.decision), filter(None, [ignored_by(event.decision)]))
 
 
 def error_of(attempt: AttemptRecord) -> str:

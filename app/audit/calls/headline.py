@@ -7,7 +7,7 @@ from typing import Final
 
 from app.audit.calls.call import CallFacts
 from app.audit.calls.call_head import CallHead, CallOutcome, CallState
-from app.audit.calls.cause_texts import is_english, reason_text, stored_text
+from app.audit.calls.cause_texts import is_english, reason_text
 from app.audit.calls.duration import duration_text
 from app.db.types import Cause
 from app.livekit.vocabulary import JOINS
@@ -68,7 +68,7 @@ def sentence_of(call: CallHead, made: Iterable[Dispatch], *, is_acted_on: bool =
         reason=reason_text(call.cause, call.reason),
         arrival=_arrival(came or agents, who, call.seconds_to_agent),
         time=duration_text(max(0.0, (call.left_at - call.joined_at).total_seconds())) if call.left_at else "",
-        ignored_because=stored_text(call.reason) or gettext("agents are not dispatched to it"),
+        ignored_because=reason_text(None, call.reason, call.rules) or gettext("agents are not dispatched to it"),
     )
     if CallOutcome.BEING_HANDED_OVER in call.outcomes:
         to = _named(one for one in made if _is_to_take_over(one))

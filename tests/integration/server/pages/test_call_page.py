@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -11,6 +12,7 @@ import pytest
 
 from app.accounts.roles import Role
 from tests.integration.server.conftest import Running
+from tests.integration.server.pages.test_languages import GERMAN
 from tests.integration.server.test_console import log_in
 
 
@@ -79,3 +81,15 @@ async def test_the_number_that_was_dialled_is_shown_listed_and_exported(
         await log_in(client, "vera")
         found = (await client.get("/console/calls?q=web")).text
     assert "5557654321" not in found
+
+
+async def test_why_a_caller_was_ignored_is_said_in_german(running: Running) -> None:
+    running.database.execute("INSERT INTO routing_rules (name, pattern, action) VALUES ('tests', '{}', 'ignore')")
+    await running.add_user("vera", Role.VIEWER)
+    event_id, _ = await running.join("ana", "hall")
+    async with running.client() as client:
+        await log_in(client, "vera")
+        for path in ("?state=ignored", f"/{event_id}"):
+            page = html.unescape((await client.get(f"/console/calls{path}", headers=GERMAN)).text)
+            assert "die Regel 'tests' ignoriert es" in page
+            assert "ignores it" not in page
