@@ -15,6 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from app.db.record_ids import lowest_id_at
 from app.db.tables import events
 from app.flows.context import Context
 from app.flows.retention.needed_events import needed_events
@@ -27,6 +28,8 @@ PAUSE_S: Final = 0.05
 MAX_KEPT: Final = 1_000
 """Events of live calls that are tried again; further ones keep their bodies as long as their facts."""
 _CURSOR: Final = "bodies"
+_LATER: Final = timedelta(hours=1)
+"""More than what is stored can be later than the clock shows, unless it was set back."""
 
 _NEXT = (
     select(events.c.id, events.c.received_at)
@@ -69,8 +72,11 @@ class BodyDropper:
         still = needed_events(connection, kept) if kept else set()
         free = [one for one in kept if one not in still]
         _write_none(connection, free)
+        now, after = self._context.clock.now(), detail.get("after", "")
+        if after > lowest_id_at(now + _LATER):  # the clock has been set back: what is stored now comes before it
+            after = ""
         # Renewed even when nothing was due: heartbeats that are a day old are deleted, and the walk would begin anew.
-        beat(connection, _CURSOR, "", self._context.clock.now(), {"after": "", **detail, "kept": sorted(still)})
+        beat(connection, _CURSOR, "", now, {"after": after, "kept": sorted(still)})
         return len(free)
 
     def _drop(self, connection: Connection, before: datetime) -> _Step:

@@ -11,9 +11,12 @@ from sqlalchemy import Connection, update
 
 from app.audit import CallFilter, explain, get_event, list_calls
 from app.db.bulk_insert import insert_new
+from app.db.record_ids import lowest_id_at
 from app.db.tables import events
+from app.db.types import format_instant
 from app.errors import ConflictError
 from app.flows.operations.operations import replayed_event
+from app.flows.retention.prune import Pruner
 from app.rules.book.read_book import read_book
 from app.rules.simulation.simulate import simulate
 from app.rules.simulation.traffic import read_traffic
@@ -126,3 +129,31 @@ async def test_an_ignored_event_that_no_rule_matched_has_no_decision(database: D
         (started,) = world.events(type="room_started")
         (agent,) = world.events(participant_kind="AGENT")
         assert (started["decision"], agent["decision"]) == (None, None)
+
+
+@in_virtual_time
+async def test_bodies_go_that_were_stored_after_the_clock_had_been_ahead_for_long(database: Database) -> None:
+    async with World(database, settings={"USHER_RETENTION_BODIES_DAYS": "1"}) as world:
+
+        def date(room: str, days: int, identity: str = "id") -> None:
+            received = world.clock.now() + timedelta(days=days)
+            world.database.execute(
+                f"UPDATE events SET received_at = :received, id = {identity} WHERE room_name = :room",
+                received=format_instant(received) if database.kind == "sqlite" else received,
+                room=room,
+            )
+
+        async def join(room: str) -> None:
+            world.simulator.join(room, "ana")
+            await world.until(lambda: world.events(room_name=room, type="participant_joined"))
+
+        pruner = Pruner(world.usher.orchestrator.context)
+        await join("ahead")
+        in_ten_days = lowest_id_at(world.clock.now() + timedelta(days=10))
+        date("ahead", -2, f"'{in_ten_days}' || substr(id, 14)")  # as old as the clock of then takes it for
+        assert (await pruner.run_once())["bodies"]
+        date("ahead", 10)  # the clock is set back
+        await join("later")
+        date("later", -2)
+        assert (await pruner.run_once())["bodies"]
+        assert (await pruner.run_once())["bodies"] == 0
