@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.audit import CallFilter, CallHead, ExportFormat, duration_text, export_calls, iterate_calls
+from app.audit import CallFilter, CallHead, CallState, ExportFormat, duration_text, export_calls, iterate_calls
 from app.cli.calls.call_view import STATE_STYLES
 from app.cli.calls.filter_options import call_filter
 from app.cli.calls.saved_views import ViewOption, ViewUserOption, views, with_view
@@ -66,7 +66,8 @@ def _table(found: list[CallHead]) -> Table:
         caller = call.participant_identity + (f" ({call.participant_name})" if call.participant_name else "")
         state = plain(str(call.state).replace("_", " "), STATE_STYLES.get(call.state, ""))
         if call.seconds_to_agent is not None:
-            state.append(f" after {duration_text(call.seconds_to_agent)}", "dim")
+            joined = "" if call.state is CallState.ANSWERED else ", joined"  # "ended after" would be said of the call
+            state.append(f"{joined} after {duration_text(call.seconds_to_agent)}", "dim")
         agents = ", ".join(call.asked_agents)
         if agents:
             state.append("\n").append_text(plain(agents, "dim"))

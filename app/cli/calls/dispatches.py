@@ -94,7 +94,8 @@ def _standing(dispatch: DispatchSummary) -> Text:
     status = plain(str(dispatch.status).replace("_", " "), STATUS_STYLES[dispatch.status])
     text = plain(agent).append("\n").append_text(status)
     if dispatch.seconds_to_agent is not None:
-        text.append(f" after {duration_text(dispatch.seconds_to_agent)}", "dim")
+        joined = "" if dispatch.status is DispatchStatus.JOINED else ", joined"
+        text.append(f"{joined} after {duration_text(dispatch.seconds_to_agent)}", "dim")
     elif dispatch.status not in {DispatchStatus.JOINED, DispatchStatus.ENDED} and dispatch.reason:
         text.append("\n").append_text(plain(dispatch.reason, "dim"))
     return text

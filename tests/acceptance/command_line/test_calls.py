@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -292,6 +293,20 @@ def test_calls_are_found_listed_and_exported_without_a_rule_too(site: Site) -> N
     wrong = terminal.run("calls", "list", "--metadata", "tier")
     assert wrong.code == 2
     assert "FIELD=VALUE" in wrong.err
+
+
+def test_an_ended_call_is_listed_with_when_its_agent_joined(site: Site) -> None:
+    # Given a call that has its agent
+    site.livekit.post("join", room="support-olga", identity="olga", metadata='{"language": "es"}')
+    _until(site, "olga", "joined")
+    listings = [("calls", "list", "-q", "olga"), ("dispatches", "list", "--identity", "olga")]
+    for words in listings:
+        assert re.search(r"(answered|joined) after \d", site.terminal.run(*words).out)
+    # When the caller leaves, then the time is not said to be that of the call
+    site.livekit.post("leave", room="support-olga", identity="olga")
+    _until(site, "olga", "ended")
+    for words in listings:
+        assert re.search(r"ended, joined after \d", site.terminal.run(*words).out)
 
 
 def test_a_name_that_no_dispatch_has_is_noted_with_the_nearest(site: Site) -> None:
