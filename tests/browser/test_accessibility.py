@@ -204,3 +204,24 @@ def test_what_is_read_stays_in_its_place_while_the_page_now_renews_itself(
     expect(waiting).to_have_count(8)
     after = read.evaluate("(one) => one.getBoundingClientRect().top")
     assert abs(after - before) <= 1
+
+
+def test_the_call_that_is_read_stays_in_its_place_while_the_list_renews_itself(
+    stage: Stage, context: BrowserContext
+) -> None:
+    for number in range(8):
+        stage.join(f"room {number}", f"caller {number}")
+    stage.add_user("maria", Role.ADMIN)
+    log_in(context, stage.url)
+    page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.goto(f"{stage.url}/console/calls")
+    expect(page.locator("#calls tbody tr")).to_have_count(8)
+    read = page.locator("#calls tr", has_text="caller 4")
+    read.evaluate("(one) => scrollTo(0, one.getBoundingClientRect().top + scrollY - 5)")
+    before = read.evaluate("(one) => one.getBoundingClientRect().top")
+    for number in range(8, 11):
+        stage.join(f"room {number}", f"caller {number}")
+    expect(page.locator("#calls tbody tr")).to_have_count(11)
+    after = read.evaluate("(one) => one.getBoundingClientRect().top")
+    assert abs(after - before) <= 1

@@ -86,18 +86,19 @@ function placeOf(element, heading) {
   return [...element.querySelectorAll("section")].find((one) => one.querySelector("h2")?.textContent === heading) || element;
 }
 
-// What is read keeps its place while lists above it grow and shrink: the card under the mouse, or else the first in view.
-function cardInView(element) {
+// What is read keeps its place while what is above it changes: the card or row under the mouse, or the first in view.
+const marksOf = (element) => [...element.querySelectorAll(element.querySelector("section.card") ? "section.card" : "tbody tr")];
+const nameOf = (mark) => mark.querySelector("h2")?.textContent || mark.querySelector("a.who")?.getAttribute("href");
+function markInView(element) {
   if (scrollY === 0) return null;
-  const cards = [...element.querySelectorAll("section.card")];
-  const card = cards.find((one) => one.matches(":hover")) || cards.find((one) => one.getBoundingClientRect().bottom > 0);
-  const heading = card?.querySelector("h2")?.textContent;
-  return heading ? { heading, top: card.getBoundingClientRect().top } : null;
+  const marks = marksOf(element);
+  const mark = marks.find((one) => one.matches(":hover")) || marks.find((one) => one.getBoundingClientRect().bottom > 0);
+  return mark && nameOf(mark) ? { name: nameOf(mark), top: mark.getBoundingClientRect().top } : null;
 }
 
 function keepInView(element, read) {
-  const card = placeOf(element, read.heading);
-  if (card !== element) scrollBy({ top: card.getBoundingClientRect().top - read.top, behavior: "instant" });
+  const mark = read && marksOf(element).find((one) => nameOf(one) === read.name);
+  if (mark) scrollBy({ top: mark.getBoundingClientRect().top - read.top, behavior: "instant" });
 }
 
 // Renews a part of the page and says how it stands: live, paused, held while text is selected, or not updated.
@@ -146,7 +147,7 @@ function refresh(element) {
     const active = document.activeElement;
     const focused = element.contains(active) ? active.id || active.getAttribute("href") : null;
     const heading = element.contains(active) ? active.closest("section")?.querySelector("h2")?.textContent : undefined;
-    const read = cardInView(element);
+    const read = markInView(element);
     const kept = [...element.querySelectorAll("[data-keep]")];  // drawn by a script, which renews them itself
     element.innerHTML = part;
     for (const one of kept) document.getElementById(one.id)?.replaceWith(one);
@@ -159,7 +160,7 @@ function refresh(element) {
     localize(element);
     tick();
     countInTitle();
-    if (read) keepInView(element, read);
+    keepInView(element, read);
     element.dispatchEvent(new Event("renewed"));
   };
   const again = async () => {
