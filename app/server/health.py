@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from app.audit import SweepHeartbeat, sweep_heartbeats
 from app.db import schema
 from app.db.database_clock import CLOCK_OFF_S, machine_ahead_s
-from app.errors import SchemaMismatchError
+from app.errors import SchemaMismatchError, cause_of
 from app.flows.orchestrator import Orchestrator
 from app.flows.write_check import WriteCheck
 from app.incidents import Incident, open_incidents
@@ -219,7 +219,7 @@ class HealthEndpoint:
         except SchemaMismatchError as error:
             return DatabaseHealth("schema", str(error))
         except SQLAlchemyError as error:
-            return DatabaseHealth("unavailable", type(error).__name__)
+            return DatabaseHealth("unavailable", f"the database does not answer: {cause_of(error)}")
 
 
 def _trouble_json(trouble: Trouble | None) -> dict[str, Any]:

@@ -87,3 +87,14 @@ async def test_long_forged_webhooks_are_answered_at_once_so_that_nothing_of_them
         forged = [ask("long", "POST", "/livekit/webhook", b"x" * 100_000) for _ in range(5)]
         await asyncio.gather(*flood, *forged)
     assert [place for place, name in enumerate(answered) if name == "long"][-1] < 100
+
+
+async def test_readiness_says_why_the_database_cannot_be_read(running: Running) -> None:
+    running.database.execute("ALTER TABLE incidents RENAME TO incidents_of_before")
+    async with running.client() as anybody:
+        answer = await anybody.get("/readyz")
+    assert answer.status_code == 503
+    state = answer.json()["database"]
+    assert state["status"] == "unavailable"
+    assert state["detail"].startswith("the database does not answer: ")
+    assert "incidents" in state["detail"]
