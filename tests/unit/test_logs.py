@@ -2,23 +2,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-import structlog
 
 from app.logs import LineSampler, configure_logs, get_logger
-
-
-@pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers, root.level = handlers, level
-    logging.getLogger("uvicorn.error").filters = []
-    structlog.reset_defaults()
 
 
 def _fail(password: str) -> None:

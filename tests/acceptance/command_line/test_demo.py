@@ -24,6 +24,7 @@ def demo(folder: Path, name: str, ends: Sequence[signal.Signals] = (signal.SIGTE
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("USHER", "LIVEKIT"))}
     printed, scratch = folder / f"{name}.txt", folder / name
     scratch.mkdir()
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # inherited, and ignored where the tests run by `nohup`
     with printed.open("wb") as output:
         process = subprocess.Popen(
             [USHER, "demo"],
@@ -32,6 +33,7 @@ def demo(folder: Path, name: str, ends: Sequence[signal.Signals] = (signal.SIGTE
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+    signal.signal(signal.SIGHUP, before)
     try:
         wait_for(lambda: process.poll() is not None or "Ctrl-C" in printed.read_text("utf-8"), "address of the demo")
         assert process.poll() is None, printed.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""SQLite's page caches may be the largest part of a process's memory: each is bounded, and their sum is stated."""
+"""SQLite's page caches may be the largest part of a process's memory: each is bounded, and the bounds are stated."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_reads_one_after_the_other_fill_one_cache(tmp_path: Path) -> None:
     assert len(used) == 1
 
 
-def test_the_sum_that_the_page_on_sizing_states_is_right() -> None:
-    writer, kept, most = (
-        kib // 1024 for kib in (WRITER_CACHE_KIB, READERS * READER_CACHE_KIB, MOST_READERS * READER_CACHE_KIB)
-    )
-    stated = f"{writer} MiB of the writer and {kept} MiB of {READERS} readers; {most} MiB of {MOST_READERS}"
-    assert stated in " ".join(SIZING.read_text().split())
+def test_what_the_page_on_sizing_states_is_right() -> None:
+    text = " ".join(SIZING.read_text().split())
+    writer, reader = WRITER_CACHE_KIB // 1024, READER_CACHE_KIB // 1024
+    assert f"{writer} MiB for the writer and {reader} MiB for each reader, of which there are {READERS}" in text
+    assert f"up to {MOST_READERS} while as many requests of the console read at once" in text
+    assert f"{(MOST_READERS - READERS) * reader} MiB more if many people use the console at once" in text

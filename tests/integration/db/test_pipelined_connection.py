@@ -14,7 +14,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import structlog
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.event import listen, remove
@@ -258,7 +257,6 @@ async def test_a_connection_that_broke_while_idle_leaves_no_line_in_the_log(
     configure_logs("json")
     assert await writer.run(replicas) == []
     await writer.close()
-    structlog.reset_defaults()
     assert capfd.readouterr().err == ""
 
 
