@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-WORKERS ?= auto
+# One more than there are cores: tests wait two fifths of their time.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Files in their own order: by default xdist runs those with the fewest tests last, and they are the longest.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # Bytecode is kept: each `usher` that a test starts would compile all of Usher again, a third of a second.
