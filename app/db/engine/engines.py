@@ -78,6 +78,8 @@ def with_lock_timeout(engine: Engine, milliseconds: int) -> Engine:
 
     On SQLite they wait as others do, since each write there locks the whole database.
     """
+    if is_embedded(engine.url):
+        return engine
     return engine.execution_options(**{postgres.LOCK_TIMEOUT_OPTION: milliseconds})
 
 
