@@ -79,6 +79,11 @@ class Unit:
         self.result: Any = None
         self.error: BaseException | None = None
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it failed because another transaction holds what it needs."""
+        return isinstance(self.error, LockHeldError)
+
     def announce(self) -> None:
         """Call `on_commit`, once, if the unit was committed."""
         on_commit, self.on_commit = self.on_commit, None
@@ -111,7 +116,7 @@ class Transaction:
     @property
     def is_held_up(self) -> bool:
         """Whether a unit that does not give way has waited for a lock in vain."""
-        return any(_is_held_up([unit]) and not unit.gives_way for unit in self.units)
+        return any(unit.is_held_up and not unit.gives_way for unit in self.units)
 
     def commit(self) -> None:
         """Run the units and commit. Never raises: errors go to the units."""
@@ -128,14 +133,15 @@ class Transaction:
         groups = _group(units)
         if len(groups) > 1:
             self._commit(units, engine=with_lock_timeout(self._engine, SHARED_WAIT_MS))
-            if not _is_held_up(units):
-                return
+            groups = _group([unit for unit in units if unit.is_held_up])
         engine = self._engine if self._is_patient else with_lock_timeout(self._engine, SHARED_WAIT_MS)
         for group in groups:
             self._commit(group, engine=engine)
-            if _is_held_up(group):
+            held_up = [unit for unit in group if unit.is_held_up]
+            if held_up:
                 engine = with_lock_timeout(self._engine, _AGAIN_MS)
-                for unit in group if len(group) > 1 else ():
+            if len(group) > 1:
+                for unit in held_up:
                     self._commit([unit], engine=engine)
 
     def _commit_those_that_give_way(self) -> None:
@@ -143,7 +149,7 @@ class Transaction:
         for unit in self.units:
             if unit.gives_way:
                 self._commit([unit], engine=with_lock_timeout(self._engine, wait_ms))
-                if _is_held_up([unit]):
+                if unit.is_held_up:
                     wait_ms = _AGAIN_MS
 
     def fail(self, error: OSError) -> None:
@@ -190,7 +196,7 @@ class Transaction:
                 unit.error = unavailable or as_refused(error)
             return
         for unit in units:
-            self._commit([unit])
+            self._commit([unit], engine=engine)
 
 
 def _run(units: Sequence[Unit], connection: Connection) -> None:
@@ -206,11 +212,6 @@ def _group(units: Sequence[Unit]) -> list[list[Unit]]:
     for unit in units:
         groups.setdefault(unit.handler, []).append(unit)
     return list(groups.values())
-
-
-def _is_held_up(units: Sequence[Unit]) -> bool:
-    """Return whether the transaction of `units` failed because another one holds what it needs."""
-    return isinstance(units[0].error, LockHeldError)
 
 
 def _lost_race(error: BaseException) -> bool:

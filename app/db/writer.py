@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 from app.clock import Clock, SystemClock
 from app.db.engine import flush, is_embedded, needs_flush, release_storage
 from app.db.transaction import Transaction, Unit
-from app.errors import DatabaseUnavailableError, LockHeldError
+from app.errors import DatabaseUnavailableError
 from app.translation import translatable
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ TROUBLE_S = 5.0
 MAX_DEFERRAL_S = 0.25
 """While there are always urgent units, a background unit waits this long; then it shares their transaction."""
 HELD_UP_S = 10.0
-"""After a wait for a lock in vain none is long for so long: webhooks wait behind each, and the lock may be kept."""
+"""For so long after a unit waited for a lock in vain, none waits long: webhooks wait behind it, and it may be kept."""
 _NEVER = float("inf")
 
 
@@ -244,7 +244,7 @@ class Writer:
 
 def _is_trouble(unit: Unit) -> bool:
     """Return whether the unit failed for what others would fail for, too; a lock may be of one row."""
-    return isinstance(unit.error, DatabaseUnavailableError) and not isinstance(unit.error, LockHeldError)
+    return isinstance(unit.error, DatabaseUnavailableError) and not unit.is_held_up
 
 
 def _take(queue: deque[Unit]) -> list[Unit]:

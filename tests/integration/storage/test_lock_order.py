@@ -116,6 +116,34 @@ async def test_a_row_that_somebody_has_locked_costs_only_the_unit_that_needs_it(
     assert await writer.run_batched(lock_all, "one") == "one"
 
 
+async def test_what_is_committed_does_not_run_again_beside_what_waits_in_vain(
+    replicas: tuple[Writer, Writer], postgres_database: Database
+) -> None:
+    def lock_if_run_again(connection: Connection) -> None:
+        if runs:
+            connection.execute(_LOCK, {"name": "one"})
+        runs.append("held")
+
+    def fail(_connection: Connection) -> None:
+        raise ValueError
+
+    def insert(connection: Connection) -> None:
+        connection.execute(rule_editor.insert(), {"name": "new"})
+        runs.append("inserted")
+
+    runs: list[str] = []
+    writer, _ = replicas
+    with postgres_database.writer_engine().connect() as shell:
+        shell.execute(_LOCK, {"name": "one"})
+        # The second fails all three; then each runs alone, where the first one waits for the shell
+        results = await asyncio.gather(
+            writer.run(lock_if_run_again), writer.run(fail), writer.run(insert), return_exceptions=True
+        )
+        shell.rollback()
+    assert [type(one) for one in results] == [LockHeldError, ValueError, type(None)]
+    assert runs == ["held", "inserted"]
+
+
 async def test_only_a_transaction_of_several_handlers_waits_briefly(replicas: tuple[Writer, Writer]) -> None:
     writer, _ = replicas
     assert await writer.run(lock_timeout_ms) == PATIENT_MS
