@@ -43,7 +43,7 @@ def fabricated_webhook(
 ) -> FabricatedWebhook:
     """Return the webhook that the options describe; raises InvalidInputError with every problem."""
     problems = [
-        Problem(option, f"{number!r} is no phone number: it has no digit; 'anonymous' is one that is withheld")
+        Problem(option, f"{number!r} is no phone number: it has no digit; write 'anonymous' for one that is withheld")
         for option, number in (("--from", from_), ("--to", to))
         if number and number != "anonymous" and not any(one.isdecimal() for one in number)
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from app.accounts.roles import Role
 from tests.browser.scenery import set_scene
@@ -182,27 +182,39 @@ def test_after_a_refusal_the_keyboard_is_at_the_first_mistake(stage: Stage, cont
     expect(focused).to_have_id("mistakes")
 
 
+def low_page(stage: Stage, context: BrowserContext, path: str) -> Page:
+    """Return a page of the console, seen by an admin in a window too low for all of it."""
+    stage.add_user("maria", Role.ADMIN)
+    log_in(context, stage.url)
+    page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.goto(f"{stage.url}{path}")
+    return page
+
+
+def top_of(element: Locator) -> float:
+    """Return where an element begins in the window, in pixels."""
+    top: float = element.evaluate("(one) => one.getBoundingClientRect().top")
+    return top
+
+
 def test_what_is_read_stays_in_its_place_while_the_page_now_renews_itself(
     stage: Stage, context: BrowserContext
 ) -> None:
     stage.add_rules({"name": "all", "pattern": {"event": ["participant_joined"]}, "agent_name": "nobody"})
     for number in range(4):
         stage.join(f"room {number}", f"caller {number}")
-    stage.add_user("maria", Role.ADMIN)
-    log_in(context, stage.url)
-    page = context.new_page()
-    page.set_viewport_size({"width": 1280, "height": 400})
-    page.goto(f"{stage.url}/console/")
+    page = low_page(stage, context, "/console/")
     waiting = page.get_by_role("table", name="Waiting for an agent").locator("tbody tr")
     expect(waiting).to_have_count(4)
     read = page.get_by_role("heading", name="Latest calls")
     read.scroll_into_view_if_needed()
     page.evaluate("scrollBy(0, 150)")
-    before = read.evaluate("(one) => one.getBoundingClientRect().top")
+    before = top_of(read)
     for number in range(4, 8):
         stage.join(f"room {number}", f"caller {number}")
     expect(waiting).to_have_count(8)
-    after = read.evaluate("(one) => one.getBoundingClientRect().top")
+    after = top_of(read)
     assert abs(after - before) <= 1
 
 
@@ -211,17 +223,13 @@ def test_the_call_that_is_read_stays_in_its_place_while_the_list_renews_itself(
 ) -> None:
     for number in range(8):
         stage.join(f"room {number}", f"caller {number}")
-    stage.add_user("maria", Role.ADMIN)
-    log_in(context, stage.url)
-    page = context.new_page()
-    page.set_viewport_size({"width": 1280, "height": 400})
-    page.goto(f"{stage.url}/console/calls")
+    page = low_page(stage, context, "/console/calls")
     expect(page.locator("#calls tbody tr")).to_have_count(8)
     read = page.locator("#calls tr", has_text="caller 4")
     read.evaluate("(one) => scrollTo(0, one.getBoundingClientRect().top + scrollY - 5)")
-    before = read.evaluate("(one) => one.getBoundingClientRect().top")
+    before = top_of(read)
     for number in range(8, 11):
         stage.join(f"room {number}", f"caller {number}")
     expect(page.locator("#calls tbody tr")).to_have_count(11)
-    after = read.evaluate("(one) => one.getBoundingClientRect().top")
+    after = top_of(read)
     assert abs(after - before) <= 1

@@ -68,7 +68,7 @@ def reason_of_change(record: DispatchRecord, change: AuditRecord) -> str:
             return _after_attempt(record, change)
         case Cause.FALLBACK:  # it has waited in the queue
             return gettext(CAUSE_TEXTS[Cause.QUEUED])
-        case Cause.AGENT_JOINED if dispatch.agent_identity and is_of_last_attempt(record, change):
+        case Cause.AGENT_JOINED if dispatch.agent_identity and earlier_attempt(record, change) is None:
             return gettext("LiveKit lists %(identity)s as the agent", identity=dispatch.agent_identity)
         case Cause.CLAIMED:
             return gettext("%(agent)s has a free place", agent=_next_agent(record, change))
@@ -110,16 +110,16 @@ def early_leaving_of(record: DispatchRecord, attempt: AttemptRecord) -> str:
     return gettext("left after %(time)s of at least %(least)s", time=stayed, least=least)
 
 
-def attempt_before(record: DispatchRecord, change: AuditRecord) -> AttemptRecord | None:
+def _attempt_before(record: DispatchRecord, change: AuditRecord) -> AttemptRecord | None:
     """Return the latest attempt before a change; None if there was none."""
     before = [one for one in record.calls if one.started_at <= change.changed_at]
     return before[-1] if before else None
 
 
-def is_of_last_attempt(record: DispatchRecord, change: AuditRecord) -> bool:
-    """Return whether a change is of the attempt that the columns of the dispatch tell of."""
-    attempt = attempt_before(record, change)
-    return attempt is None or attempt is record.calls[-1]
+def earlier_attempt(record: DispatchRecord, change: AuditRecord) -> AttemptRecord | None:
+    """Return the attempt of a change if it is not the latest one, of which the columns of the dispatch tell."""
+    attempt = _attempt_before(record, change)
+    return None if attempt is None or attempt is record.calls[-1] else attempt
 
 
 def _cause_of(record: DispatchRecord, change: AuditRecord) -> Cause | None:
@@ -133,7 +133,7 @@ def _cause_of(record: DispatchRecord, change: AuditRecord) -> Cause | None:
 
 def _after_attempt(record: DispatchRecord, change: AuditRecord) -> str:
     """Return how the latest attempt before a change failed, and what follows."""
-    failed = attempt_before(record, change)
+    failed = _attempt_before(record, change)
     if failed is None:
         return gettext(CAUSE_TEXTS[Cause.NO_AGENT])
     if failed.outcome == AttemptOutcome.LEFT_EARLY:

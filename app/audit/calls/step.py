@@ -9,13 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.audit.calls.change_reasons import (
-    attempt_before,
-    early_leaving_of,
-    error_of,
-    is_of_last_attempt,
-    reason_of_change,
-)
+from app.audit.calls.change_reasons import earlier_attempt, early_leaving_of, error_of, reason_of_change
 from app.audit.calls.duration import duration_text
 from app.audit.records.record_types import AttemptRecord, AuditRecord, DispatchRecord, EventDetail
 from app.db.columns.action_types import CallerActionStatus
@@ -269,8 +263,8 @@ def change_step(record: DispatchRecord, change: AuditRecord) -> Step:
 
 def _facts_of_joining(record: DispatchRecord, change: AuditRecord) -> dict[str, Any]:
     """Return which agent joined; the columns of the dispatch name the latest, not one before that left early."""
-    attempt = attempt_before(record, change)
-    if attempt is not None and not is_of_last_attempt(record, change):
+    attempt = earlier_attempt(record, change)
+    if attempt is not None:
         return {"agent": attempt.agent_name, "job_id": attempt.job_id}
     dispatch = record.dispatch
     return {"agent": dispatch.agent_to_ask, "agent_identity": dispatch.agent_identity, "job_id": dispatch.job_id}

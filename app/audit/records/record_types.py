@@ -112,8 +112,9 @@ def ignored_by(decision: Any) -> str:
     """Return the rule that ignored an event, by the decision stored with it; empty if none did."""
     matched = decision.get("matched") if isinstance(decision, Mapping) else None
     first = matched[0] if isinstance(matched, list) and matched else None
-    is_ignoring = isinstance(first, Mapping) and first.get("action") == RuleAction.IGNORE
-    return str(first.get("rule") or "") if is_ignoring and first is not None else ""
+    if isinstance(first, Mapping) and first.get("action") == RuleAction.IGNORE:
+        return str(first.get("rule") or "")
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def note_unknown_names(agent: str | None, rule: str | None, server: Server | Non
 
 
 def note_unknown_project(project: str | None, server: Server | None) -> bool:
-    """Print a note if a project is none of those that are known here, with the nearest that is; return whether."""
+    """Print a note, with the nearest that is known, if a project is not known here; return whether it was printed."""
     if project:
         if server is not None:
             known = projects_over_api(server)

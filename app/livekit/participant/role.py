@@ -43,7 +43,7 @@ ROLE_OF_KIND: Final[Mapping[str, Role]] = {
 """Roles that follow from the kind itself. A kind that is not known is a caller's, so that nobody is left out."""
 
 CALLER_ROLES: Final = (Role.CALLER, Role.CALLEE)
-"""Roles of the people whom an agent talks to: who called, and who was called."""
+"""Roles of people that an agent talks to: who called, and who was called."""
 
 PROGRAMS: Final = frozenset({Role.AGENT, Role.AVATAR, Role.EGRESS, Role.INGRESS, Role.RECORDER})
 """Roles of programs: never swept in, whatever the rules name."""
