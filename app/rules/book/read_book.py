@@ -75,7 +75,6 @@ def book_at(connection: Connection, version: int) -> RuleBook:
         rule_changes.c.id.in_(latest), rule_changes.c.change != "delete"
     )
     found = connection.execute(statement, execution_options={"yield_per": _FETCHED})
-    # The triggers of SQLite record text that is not JSON under `$not_json`, which is no valid document either.
     return RuleBook.build((_recorded_row(rule_id, text) for rule_id, text in found), version)
 
 
@@ -98,7 +97,15 @@ def _recorded_row(rule_id: int, text: str) -> Mapping[str, Any]:
         row: Mapping[str, Any] = parse_json(text)
     except JsonError:
         return {"id": rule_id, "name": "", "pattern": JsonText(text)}
-    return with_instants(row)
+    # SQLite's triggers record text that is not JSON under `$not_json`.
+    texts = {
+        name: JsonText(value["$not_json"])
+        for name in DOCUMENTS
+        if isinstance(value := row.get(name), dict)
+        and value.keys() == {"$not_json"}
+        and isinstance(value["$not_json"], str)
+    }
+    return with_instants({**row, **texts})
 
 
 def _select_rules(connection: Connection) -> Select[Any]:
